@@ -1,0 +1,57 @@
+# Everything a clean checkout needs is python3 (3.11 to 3.13) and make. `make PYTHON=python3.12 setup` chooses another
+# interpreter when .venv is made; `make clean` removes .venv again.
+PYTHON ?= python3
+JOBS ?= 2
+
+RUNTIME = .venv/.installed
+DEV = .venv/.installed-dev
+DOCS = .venv/.installed-docs
+
+.DEFAULT_GOAL = help
+.PHONY: help setup demo test test-slow lint mutants docs clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
+
+setup: $(DEV) ## .venv with hstn-ref and the tools of a developer
+
+demo: $(RUNTIME) ## the quick demonstration: `hstn demo`
+	.venv/bin/hstn demo
+
+test: $(DEV) ## all tests but the slow ones
+	.venv/bin/python -m pytest -n $(JOBS)
+
+test-slow: $(DEV) ## the slow tests too
+	.venv/bin/python -m pytest -n $(JOBS) -m "slow or not slow"
+
+lint: $(DEV) ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+mutants: $(DEV) ## plant one fault at a time: every one must be caught by a test
+	.venv/bin/python scripts/mutants.py
+
+docs: $(DOCS) ## the documentation, in site/
+	.venv/bin/mkdocs build --strict
+
+clean: ## remove .venv and all that can be made again
+	rm -rf .venv build dist site *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "hstn-ref needs Python 3.11 to 3.13: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(RUNTIME): pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV): pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(RUNTIME)
+
+$(DOCS): pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@ $(RUNTIME)

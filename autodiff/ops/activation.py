@@ -1,0 +1,30 @@
+"""Activations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Tensor, as_tensor, check_dtypes, record
+
+
+def relu(x) -> Tensor:
+    """max(x, 0); the subgradient at x = 0 is 0."""
+    x = as_tensor(x)
+    check_dtypes("relu", x)
+    return record(np.maximum(x.data, 0), (x, lambda gy: gy * (x.data > 0).astype(x.dtype)))
+
+
+def softmax(x) -> Tensor:
+    """p_k = exp(x_k) / sum_l exp(x_l) along the last axis, computed without overflow.
+
+    gx = p (gp - <gp, p>).
+    """
+    x = as_tensor(x)
+    check_dtypes("softmax", x)
+    e = np.exp(x.data - x.data.max(axis=-1, keepdims=True))
+
+    def vjp(gp):
+        p = softmax(x)
+        return p * (gp - (gp * p).sum(axis=-1, keepdims=True))
+
+    return record(e / e.sum(axis=-1, keepdims=True), (x, vjp))

@@ -1,0 +1,77 @@
+"""bilinear_sample: read images at moved positions. The mathematics is in reference.py.
+
+`_sample` and `_splat` are the two ops of the family; the derivatives of each are the other, or itself at a higher order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import backend
+from ...tensor import Array, Tensor, as_tensor, check_dtypes, record
+from ..shape import concatenate
+
+BORDERS = ("zeros", "edge", "reflect")
+
+
+def bilinear_sample(image: Tensor | Array, motion: Tensor | Array, *, border: str = "zeros") -> Tensor:
+    """Warp images by backward mapping: output pixel p takes the value of the image at p + motion(p).
+
+    image (N, C, H, W)    motion (N, 2, I, J) in pixels    ->    (N, C, I, J)
+
+    motion[:, 0] points along x (columns), motion[:, 1] along y (rows); pixel centres are at integers, so a motion of zero
+    returns the image's pixels, bit for bit. The output has the size of the motion. Beyond the image,
+        "zeros"      pixels count as zero,
+        "edge"       positions are clamped to the image,
+        "reflect"    positions are mirrored about the centres of the border pixels.
+    The result is differentiable to any order in both inputs. In the motion it has kinks where a position is an integer; there
+    the derivative is the one from the right (floor convention): image[x + 1] - image[x].
+    NaN positions give NaN; no position, however far, reads outside the image.
+
+    Jaderberg et al. 2015, equation (5); the HSTN paper's equation (6) with the product of the distances that it must mean.
+
+    Raises ValueError for shapes that do not fit or an unknown border, TypeError for dtypes.
+    """
+    image, motion = as_tensor(image), as_tensor(motion)
+    check_dtypes("bilinear_sample", image, motion)
+    if image.ndim != 4 or motion.ndim != 4 or motion.shape[:2] != (image.shape[0], 2):
+        raise ValueError(
+            f"bilinear_sample: image {image.shape} and motion {motion.shape} do not fit, expected (N, C, H, W) and (N, 2, I, J)"
+        )
+    if 0 in image.shape[2:]:
+        raise ValueError(f"bilinear_sample: image {image.shape} has no pixels")
+    if border not in BORDERS:
+        raise ValueError(f"bilinear_sample: unknown border {border!r}, expected one of {', '.join(BORDERS)}")
+    return _sample(image, motion, 0, 0, border)
+
+
+def _sample(image: Tensor, motion: Tensor, a: int, b: int, border: str) -> Tensor:
+    """Equation (1): the image at the moved positions, differentiated a times along x and b times along y."""
+    size = image.shape[2:]
+    kernels = backend.choose(__name__, image.data)
+    return record(
+        kernels.sample(image.data, motion.data, a, b, border),
+        (image, lambda g: _splat(g, motion, size, a, b, border)),
+        (motion, lambda g: _motion_gradient(g, image, motion, a, b, border)),
+    )
+
+
+def _splat(g: Tensor, motion: Tensor, size: tuple[int, int], a: int, b: int, border: str) -> Tensor:
+    """Equation (4), the adjoint of `_sample` to its image."""
+    kernels = backend.choose(__name__, g.data)
+    return record(
+        kernels.splat(g.data, motion.data, size, a, b, border),
+        (g, lambda gi: _sample(gi, motion, a, b, border)),
+        (motion, lambda gi: _motion_gradient(g, gi, motion, a, b, border)),
+    )
+
+
+def _motion_gradient(g: Tensor, image: Tensor, motion: Tensor, a: int, b: int, border: str) -> Tensor:
+    """Equation (5): the gradient of <sample(image), g> = <image, splat(g)> to the motion."""
+
+    def component(a, b):
+        if a > 1 or b > 1:
+            return Tensor(np.zeros_like(motion.data[:, :1]))
+        return (g * _sample(image, motion, a, b, border)).sum(axis=1, keepdims=True)
+
+    return concatenate([component(a + 1, b), component(a, b + 1)], axis=1)

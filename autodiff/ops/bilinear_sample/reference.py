@@ -1,0 +1,106 @@
+"""Bilinear sampling: the mathematics. cpu.py is a faster translation of this page.
+
+    image[n,c,l,m]    pixels, row l < H, column m < W        motion[n,:,i,j]  in pixels, component 0 along x, 1 along y
+    sampled[n,c,i,j]  the image read at p + motion(p), where p = (x, y) = (j, i): backward mapping
+    a, b              orders of differentiation along x and along y, 0 or 1
+    g                 gradient of a loss with respect to `sampled`
+
+    sampled[n,c,i,j] = sum_{l,m}  B_b(y - l) B_a(x - m)  image~[n,c,l,m]    with (x, y) = (j, i) + motion[n,:,i,j]    (1)
+
+    B_0(t) = max(0, 1 - |t|),    B_1(t) = 1 for -1 <= t < 0,  -1 for 0 <= t < 1,  0 elsewhere                       (2)
+
+B_0 is the hat function, B_1 its derivative from the right. At order 0 (1) is Jaderberg et al. 2015, equation (5). At most
+two columns and two rows meet a hat: with q = floor(x) and t = x - q they are q and q + 1, and their weights are 1 - t and
+t at order 0, -1 and 1 at order 1. image~ is the image continued beyond its border, l and m run over all integers:
+
+    zeros      image~[q] = 0 outside 0 <= q < W
+    edge       image~[q] = image[min(max(q, 0), W - 1)]                                                             (3)
+    reflect    image~[q] = image[q] up to W - 1, then W - 2, ..., 1, 0, 1, ...: even, of period P = 2 (W - 1)
+
+and likewise along y. Where both columns are the same pixel (outside an "edge", or W = 1) their weights are added up, so
+that a constant is continued exactly. The image's pixels are found again exactly at integers, infinite ones too: a tap of
+weight zero adds nothing (0 inf = 0).
+
+Derivatives. (1) is piecewise linear in x, with kinks at the integers where it takes the derivative from the right, for every
+border. At order a = 1 that is
+    zeros      image[q+1] - image[q] with 0 in place of pixels outside; so -image[W-1] at x = W - 1, image[0] at x = -1
+    edge       image[q+1] - image[q] where 0 <= x < W - 1, otherwise 0: the derivative of sampling at a clamped position
+    reflect    as inside, with the chain rule's factor -1 where the axis is mirrored: for W - 1 <= x < P and r = P - x,
+               image[ceil(r) - 1] - image[ceil(r)], the pair of pixels that x is about to enter
+The second derivative along one axis is zero between the kinks and taken as zero on them; the mixed one, a = b = 1, is not.
+
+(1) is linear in the image. Its adjoint, <sample(image), g> = <image, splat(g)>, adds g where (1) reads, with the same
+weights (F maps an integer to the pixel which (3) reads there, if any):
+
+    splat(g)[n,c,l,m] = sum_{i,j}  g[n,c,i,j]  sum_{q: F(q) = m} sum_{k: F(k) = l}  B_b(y - k) B_a(x - q)           (4)
+
+By the motion, both are differentiated by raising a (along x) or b (along y) by one. With s_ab = sample(image, motion, a, b),
+
+    gradient to motion[n,:,i,j] of <s_ab, g>  =  sum_c  g[n,c,i,j]  (s_{a+1,b}[n,c,i,j], s_{a,b+1}[n,c,i,j])         (5)
+
+and since <image, splat(g)> = <sample(image), g>, (5) with a gradient in place of the image serves the splat too.
+
+A position that is NaN samples NaN and splats NaN into pixel (0, 0). Infinite positions read 0 ("zeros"), the border pixel
+("edge") or NaN ("reflect": infinity has no mirror image); finite ones, however large, never read outside the image.
+
+Equation (6) of the HSTN paper weighs the four taps by |(1,1) - |p^ - p - w||^2 = (1 - |x - m|)^2 + (1 - |y - l|)^2, a sum of
+squares where (1) has the product (1 - |x - m|) (1 - |y - l|). Its weights add up to 2 [(1-t)^2 + t^2 + (1-s)^2 + s^2], between
+2 and 4, so it cannot be meant: an identity motion would return 2 TL + TR + BL. The tests show this.
+"""
+
+from itertools import product
+
+import numpy as np
+
+
+def sample(image, motion, a, b, border):
+    N, C, H, W = image.shape
+    pixels = image.reshape(N, C, H * W)
+    sampled = np.zeros((N, C, *motion.shape[2:]), image.dtype)
+    for index, weight in _taps(motion, (H, W), a, b, border):
+        read = np.take_along_axis(pixels, index.reshape(N, 1, -1), axis=2).reshape(sampled.shape)
+        sampled += _times(weight, read)  # (1)
+    return sampled
+
+
+def splat(g, motion, size, a, b, border):
+    N, C = g.shape[:2]
+    image = np.zeros((N, C, size[0] * size[1]), g.dtype)
+    n, c = np.ogrid[:N, :C]
+    for index, weight in _taps(motion, size, a, b, border):
+        np.add.at(image, (n[..., None, None], c[..., None, None], index), _times(weight, g))  # (4)
+    return image.reshape(N, C, *size)
+
+
+def _taps(motion, size, a, b, border):
+    """The four (index in the plane of H W pixels, weight) that each output pixel meets: (N, 1, I, J) each."""
+    (H, W), (I, J) = size, motion.shape[2:]
+    x = np.arange(J, dtype=motion.dtype) + motion[:, 0:1]  # (N, 1, I, J)
+    y = np.arange(I, dtype=motion.dtype)[:, None] + motion[:, 1:2]
+    for (l, v), (m, u) in product(_taps_1d(y, H, b, border), _taps_1d(x, W, a, border)):
+        yield l * W + m, v * u
+
+
+def _taps_1d(x, size, order, border):
+    """The two (index, weight) that positions x meet along an axis of `size` pixels."""
+    period = max(2 * (size - 1), 1)
+    x = x - period * np.floor(x / period) if border == "reflect" else np.clip(x, -2, size)  # changes no value of (1)
+    q = np.floor(x)
+    t = x - q
+    taps = [(q, 1 - t), (q + 1, t)] if order == 0 else [(q, 0 * t - 1), (q + 1, 0 * t + 1)]  # (2), keeping a NaN
+    (k, v), (m, u) = [_continued(q, weight, size, border) for q, weight in taps]
+    return (k, np.where(k == m, v + u, v)), (m, np.where(k == m, 0, u))
+
+
+def _continued(q, weight, size, border):
+    """Equation (3): the pixel that stands for the integer q of the axis, and its weight."""
+    if border == "zeros":
+        weight = np.where((q < 0) | (q >= size), 0, weight)
+    if border == "reflect":
+        q = np.minimum(abs(q), abs(2 * (size - 1) - q))
+    return np.nan_to_num(np.clip(q, 0, size - 1)).astype(int), weight
+
+
+def _times(weight, pixels):
+    """weight * pixels, zero where the weight is zero, whatever the pixel."""
+    return np.multiply(weight, pixels, out=np.zeros_like(pixels), where=weight != 0)

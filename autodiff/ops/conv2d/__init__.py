@@ -1,0 +1,130 @@
+"""2-D convolution and how gradients flow through it. The mathematics is in reference.py.
+
+Three bilinear maps contain their own vjps, so three kernels a voice serve derivatives of every order:
+
+    map                                        vjp to the first argument     vjp to the second
+    y  = conv2d(x, w)                 (1)      gx = conv2d_adjoint(gy, w)    gw = conv2d_weight_gradient(gy, x)
+    gx = conv2d_adjoint(gy, w)        (2)      conv2d(ggx, w)                conv2d_weight_gradient(gy, ggx)
+    gw = conv2d_weight_gradient(gy, x) (3)     conv2d(x, ggw)                conv2d_adjoint(gy, ggw)
+"""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+from ... import backend
+from ...tensor import Edge, Tensor, as_tensor, check_dtypes, record
+from .reference import Padding, Pair, Shape, out_shape
+
+
+def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0) -> Tensor:
+    """y[n,k] = bias[k] + sum_c weight[k,c] * x[n,c], where * slides the filter over the image: equation (1).
+
+    x (N, C, H, W), weight (K, C, U, V), bias (K,) -> (N, K, I, J) with I = (H + top + bottom - U) // stride + 1 and
+    J likewise. `stride` is an int or a pair (down, right); `padding` with zeros an int, a pair (rows, columns),
+    ((top, bottom), (left, right)), or "same" for a result of the images' size, which needs stride 1 and for an even
+    kernel pads the extra row and column at the bottom and the right.
+
+    Raises ValueError if shapes or options do not fit, TypeError for mixed or non-floating dtypes.
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    bias = None if bias is None else as_tensor(bias)
+    check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
+    stride, padding = normal_options("conv2d", weight.shape, stride, padding)
+    _check_kernel_fits(x.shape, weight.shape, padding)
+
+    kernels = backend.choose(__name__, x.data)
+    edges: list[Edge] = [
+        (x, lambda gy: conv2d_adjoint(gy, weight, x.shape, stride, padding)),
+        (weight, lambda gy: conv2d_weight_gradient(gy, x, weight.shape, stride, padding)),
+    ]
+    if bias is not None:
+        edges.append((bias, lambda gy: gy.sum(axis=(0, 2, 3))))
+    return record(kernels.forward(x.data, weight.data, bias and bias.data, stride, padding), *edges)
+
+
+def conv2d_adjoint(gy: Tensor, weight: Tensor, x_shape: Shape, stride: Pair, padding: Padding) -> Tensor:
+    """gx of equation (2), as a map of gy (N, K, I, J) and weight (K, C, U, V) to (N, C, H, W) = x_shape."""
+    kernels = backend.choose(__name__, gy.data)
+    return record(
+        kernels.gradient_x(gy.data, weight.data, x_shape, stride, padding),
+        (gy, lambda gx: conv2d(gx, weight, stride=stride, padding=padding)),
+        (weight, lambda gx: conv2d_weight_gradient(gy, gx, weight.shape, stride, padding)),
+    )
+
+
+def conv2d_weight_gradient(gy: Tensor, x: Tensor, weight_shape: Shape, stride: Pair, padding: Padding) -> Tensor:
+    """gw of equation (3), as a map of gy (N, K, I, J) and x (N, C, H, W) to (K, C, U, V) = weight_shape."""
+    kernels = backend.choose(__name__, gy.data)
+    return record(
+        kernels.gradient_weight(gy.data, x.data, weight_shape, stride, padding),
+        (gy, lambda gw: conv2d(x, gw, stride=stride, padding=padding)),
+        (x, lambda gw: conv2d_adjoint(gy, gw, x.shape, stride, padding)),
+    )
+
+
+def check_operands(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, weight_axes: Pair) -> None:
+    """Check dtypes and shapes; weight_axes are the axes of weight that hold the inputs and the outputs."""
+    check_dtypes(op, x, weight, *([] if bias is None else [bias]))
+    inputs, outputs = weight_axes
+    if x.ndim != 4 or weight.ndim != 4:
+        form = "(outputs, inputs, kh, kw)" if outputs == 0 else "(inputs, outputs, kh, kw)"
+        raise ValueError(f"{op}: images {x.shape} and weight {weight.shape}, expected (N, C, H, W) and {form}")
+    if x.shape[0] == 0:
+        raise ValueError(f"{op}: images {x.shape} are an empty batch")
+    if 0 in x.shape or 0 in weight.shape:
+        raise ValueError(f"{op}: images {x.shape} and weight {weight.shape} must have no axis of size 0")
+    if x.shape[1] != weight.shape[inputs]:
+        raise ValueError(
+            f"{op}: images {x.shape} have {_channels(x.shape[1])}, weight {weight.shape} expects {weight.shape[inputs]}"
+        )
+    if bias is not None and bias.shape != (weight.shape[outputs],):
+        raise ValueError(f"{op}: bias {bias.shape}, weight {weight.shape} expects ({weight.shape[outputs]},)")
+
+
+def normal_options(op: str, weight_shape: Shape, stride: Any, padding: Any) -> tuple[Pair, Padding]:
+    """stride as (down, right) and padding as ((top, bottom), (left, right))."""
+    stride = normal_pair(op, "stride", stride, least=1)
+    if isinstance(padding, str):
+        if padding != "same":
+            raise ValueError(f'{op}: padding {padding!r}, expected ints or "same"')
+        if stride != (1, 1):
+            raise ValueError(f'{op}: padding "same" needs stride 1, got stride {stride}')
+        return stride, tuple(((k - 1) // 2, k // 2) for k in weight_shape[2:])  # type: ignore[return-value]
+    rows, cols = (padding, padding) if _is_int(padding) else _two(op, "padding", padding)
+    return stride, (normal_pair(op, "padding", rows, least=0), normal_pair(op, "padding", cols, least=0))
+
+
+def normal_pair(op: str, name: str, value: Any, least: int) -> Pair:
+    """An int or a pair of ints as a pair, each at least `least`."""
+    first, second = (value, value) if _is_int(value) else _two(op, name, value)
+    if not (_is_int(first) and _is_int(second)):
+        raise ValueError(f"{op}: {name} {value!r}, expected an int or a pair of ints")
+    if min(first, second) < least:
+        raise ValueError(f"{op}: {name} {value!r}, expected at least {least}")
+    return index(first), index(second)
+
+
+def _check_kernel_fits(x_shape: Shape, weight_shape: Shape, padding: Padding) -> None:
+    padded = tuple(size + sum(pad) for size, pad in zip(x_shape[2:], padding, strict=True))
+    if weight_shape[2] > padded[0] or weight_shape[3] > padded[1]:
+        kernel = f"{weight_shape[2]}x{weight_shape[3]}"
+        raise ValueError(f"conv2d: the {kernel} kernel of weight {weight_shape} is larger than the padded images {padded}")
+
+
+def _channels(n: int) -> str:
+    return f"{n} channel" if n == 1 else f"{n} channels"
+
+
+def _is_int(value: Any) -> bool:
+    return hasattr(value, "__index__")
+
+
+def _two(op: str, name: str, value: Any) -> tuple[Any, Any]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(f"{op}: {name} {value!r}, expected an int or a pair")
+    return value[0], value[1]
+
+
+__all__ = ["conv2d", "conv2d_adjoint", "conv2d_weight_gradient", "out_shape"]

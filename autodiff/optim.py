@@ -1,0 +1,120 @@
+"""Optimisers and learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .tensor import Tensor
+
+
+class Adam:
+    """Adam (Kingma and Ba 2014, algorithm 1).
+
+        m <- b1 m + (1 - b1) g          m' = m / (1 - b1^t)                                (1)
+        v <- b2 v + (1 - b2) g^2        v' = v / (1 - b2^t)                                (2)
+        x <- x - lr m' / (sqrt(v') + eps)                                                  (3)
+
+    `eps_hat=True` takes the efficient form at the end of the paper's section 2, used by TensorFlow, Keras and
+    Lasagne, where eps is added before the bias correction, so that it weighs more in the first steps:
+
+        x <- x - lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)                        (4)
+
+    `multipliers` gives each parameter its own multiple of lr. A parameter without a gradient is left as it is.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        *,
+        eps_hat: bool = False,
+        multipliers: Sequence[float] | None = None,
+    ):
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("Adam: got no parameters")
+        if lr < 0 or eps < 0 or not all(0 <= b < 1 for b in betas):
+            raise ValueError(f"Adam: lr {lr}, betas {betas}, eps {eps}, expected lr >= 0, 0 <= beta < 1, eps >= 0")
+        self.multipliers = [1.0] * len(self.parameters) if multipliers is None else list(multipliers)
+        if len(self.multipliers) != len(self.parameters):
+            raise ValueError(f"Adam: {len(self.multipliers)} multipliers for {len(self.parameters)} parameters")
+        self.lr, self.betas, self.eps, self.eps_hat = lr, betas, eps, eps_hat
+        self.t = 0
+        self.m = [np.zeros_like(x.data) for x in self.parameters]
+        self.v = [np.zeros_like(x.data) for x in self.parameters]
+
+    def step(self) -> None:
+        """One update of every parameter that has a gradient."""
+        self.t += 1
+        b1, b2 = self.betas
+        for i, x in enumerate(self.parameters):
+            if x.grad is None:
+                continue
+            g = x.grad.data if isinstance(x.grad, Tensor) else x.grad
+            self.m[i] = b1 * self.m[i] + (1 - b1) * g  # (1)
+            self.v[i] = b2 * self.v[i] + (1 - b2) * (g * g)  # (2)
+            x.data = x.data - self._change(self.m[i], self.v[i], self.lr * self.multipliers[i])
+
+    def _change(self, m: np.ndarray, v: np.ndarray, lr: float) -> np.ndarray:
+        c1, c2 = 1 - self.betas[0] ** self.t, 1 - self.betas[1] ** self.t
+        if self.eps_hat:
+            return (lr * math.sqrt(c2) / c1) * m / (np.sqrt(v) + self.eps)  # (4)
+        return (lr / c1) * m / (np.sqrt(v) * (1 / math.sqrt(c2)) + self.eps)  # (3)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for x in self.parameters:
+            x.grad = None
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs to continue: step count, learning rate, both moments."""
+        return {"t": self.t, "lr": self.lr, "m": list(self.m), "v": list(self.v)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`. Raises ValueError if it belongs to other parameters."""
+        for name in ("m", "v"):
+            shapes = [a.shape for a in state[name]], [x.shape for x in self.parameters]
+            if shapes[0] != shapes[1]:
+                raise ValueError(f"Adam: the state's {name} has shapes {shapes[0]}, expected {shapes[1]}")
+        self.t, self.lr = int(state["t"]), float(state["lr"])
+        self.m, self.v = ([np.array(a) for a in state[name]] for name in ("m", "v"))
+
+
+class ReduceOnPlateau:
+    """Multiply the learning rate by `factor` when a loss has not fallen by `min_delta` for `patience` steps.
+
+    The defaults are those of Keras's ReduceLROnPlateau, which the paper's "reduced by factor of 10 when valid loss stops
+    decreasing" describes (section 4.1). `reductions` counts how often that has happened.
+    """
+
+    def __init__(self, optimiser: Adam, factor: float = 0.1, patience: int = 10, min_delta: float = 1e-4):
+        if not 0 < factor < 1 or patience < 1:
+            raise ValueError(f"ReduceOnPlateau: factor {factor}, patience {patience}, expected 0 < factor < 1, patience >= 1")
+        self.optimiser, self.factor, self.patience, self.min_delta = optimiser, factor, patience, min_delta
+        self.best, self.waited, self.reductions = math.inf, 0, 0
+
+    def step(self, loss: float) -> bool:
+        """Report the loss of an epoch; True if the learning rate was reduced."""
+        if loss < self.best - self.min_delta:
+            self.best, self.waited = loss, 0
+            return False
+        self.waited += 1
+        if self.waited < self.patience:
+            return False
+        self.optimiser.lr *= self.factor
+        self.waited = 0
+        self.reductions += 1
+        return True
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited, "reductions": self.reductions}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.best, self.waited = float(state["best"]), int(state["waited"])
+        self.reductions = int(state["reductions"])

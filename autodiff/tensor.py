@@ -1,0 +1,249 @@
+"""Tensors, the tape and the backward sweep: reverse-mode differentiation on two pages.
+
+An op computes y = f(x1, ..., xn) on plain arrays, then records how a gradient flows back:
+
+    record(y, (x1, vjp1), ..., (xn, vjpn))        vjp_i(gy) = (dy/dx_i)^T gy            (1)
+
+where gy = dL/dy for a scalar L. The gradient of a tensor is the sum over the edges that lead to it,
+
+    gx = sum over recorded (y, vjp) with input x of vjp(gy)                             (2)
+
+and the sweep visits the tensors newest first, so that every gradient is complete before it is passed on.
+
+A vjp takes a Tensor and returns a Tensor built from ops. With `create_graph=True` the sweep is itself
+recorded, so gradients can be differentiated again, to any order; otherwise nothing is recorded and the
+Tensors are thin wrappers. A vjp closes over the inputs of its op, never over the output (y -> vjp -> y would be
+a cycle): a graph dies with its last name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+Array = Any  # np.ndarray or cupy.ndarray: the type is the device
+Vjp = Callable[["Tensor"], "Tensor"]
+Edge = tuple["Tensor", Vjp]
+
+_clock = count()
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+class Tensor:
+    """An array, its gradient, and the edges to the tensors it was computed from.
+
+    `Tensor(data)` is a constant; with `requires_grad=True` it is a variable, and `backward` of anything computed
+    from it adds to `.grad` (a Tensor, None before the first). `.data` and `.grad` may be assigned.
+    The arithmetic operators, `@`, indexing, `.sum` and so on are attached by `autodiff.ops`.
+    """
+
+    __slots__ = ("__weakref__", "data", "edges", "grad", "requires_grad", "time")
+    __array_priority__ = 1000  # ndarray + Tensor must reach Tensor.__radd__
+
+    data: Array
+    grad: Tensor | None
+
+    def __init__(self, data: Any, requires_grad: bool = False):
+        self.data = data if _is_array(data) else np.asarray(data)
+        if requires_grad and self.data.dtype.kind != "f":
+            raise TypeError(f"Tensor: only floating-point data has a gradient, got dtype {self.data.dtype}")
+        self.grad = None
+        self.requires_grad = requires_grad
+        self.edges: tuple[Edge, ...] = ()
+        self.time = next(_clock)  # inputs are older than results: a topological order for free
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def op(self) -> str:
+        """The name of the op that made this tensor, "" for a variable or a constant."""
+        return self.edges[0][1].__qualname__.partition(".")[0] if self.edges else ""
+
+    def detach(self) -> Tensor:
+        """The same data as a constant."""
+        return Tensor(self.data)
+
+    def item(self) -> float:
+        """The one number of a tensor of size 1."""
+        return self.data.item()
+
+    def backward(self, gy: Tensor | Array | None = None, create_graph: bool = False) -> None:
+        """Add dL/dx to `x.grad` for every variable x, where L = <self, gy>; gy may be left out for a scalar.
+
+        With `create_graph=True` the gradients are recorded and can be differentiated in turn.
+        Raises ValueError if gy does not have the shape of this tensor.
+        """
+        with _record_if(create_graph):
+            for x, gx in _sweep(self, _start(self, gy)):
+                if x.requires_grad and not x.edges:
+                    x.grad = gx if x.grad is None else as_tensor(x.grad) + gx
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        if self.requires_grad:
+            raise TypeError("this Tensor requires a gradient, which NumPy would lose: use ops, .data or .detach()")
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        made = f", op={self.op}" if self.op else ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({np.array2string(self.data, threshold=20)}, dtype={self.dtype}{made})"
+
+    if TYPE_CHECKING:  # attached by ops/arithmetic.py, ops/reduce.py and ops/shape.py
+        T: Tensor
+        sum: Callable[..., Tensor]
+        mean: Callable[..., Tensor]
+        reshape: Callable[..., Tensor]
+        transpose: Callable[..., Tensor]
+
+        def __add__(self, y: Any) -> Tensor: ...
+        def __sub__(self, y: Any) -> Tensor: ...
+        def __mul__(self, y: Any) -> Tensor: ...
+        def __truediv__(self, y: Any) -> Tensor: ...
+        def __pow__(self, p: float) -> Tensor: ...
+        def __matmul__(self, y: Any) -> Tensor: ...
+        def __radd__(self, x: Any) -> Tensor: ...
+        def __rsub__(self, x: Any) -> Tensor: ...
+        def __rmul__(self, x: Any) -> Tensor: ...
+        def __rtruediv__(self, x: Any) -> Tensor: ...
+        def __rmatmul__(self, x: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+
+
+def grad(
+    y: Tensor, xs: Tensor | Sequence[Tensor], gy: Tensor | Array | None = None, create_graph: bool = False
+) -> Any:
+    """The gradients of <y, gy> with respect to xs, as Tensors; `.grad` of nothing is touched.
+
+    One Tensor for one x, a tuple for a sequence; zeros for an x that y does not depend on. x may be any tensor
+    on the way to y, not only a variable.
+    """
+    wanted = [xs] if isinstance(xs, Tensor) else list(xs)
+    found = {x: None for x in wanted}
+    with _record_if(create_graph):
+        for x, gx in _sweep(y, _start(y, gy)):
+            if x in found:
+                found[x] = gx
+    gradients = tuple(Tensor(np.zeros_like(x.data)) if found[x] is None else found[x] for x in wanted)
+    return gradients[0] if isinstance(xs, Tensor) else gradients
+
+
+def record(y: Array, *edges: Edge) -> Tensor:
+    """Wrap the array y as a Tensor computed from the inputs named in `edges`: equation (1).
+
+    Edges to inputs that need no gradient are dropped; their vjps are never called.
+    """
+    out = Tensor(y)
+    if _recording.get():
+        out.edges = tuple(edge for edge in edges if edge[0].requires_grad)
+        out.requires_grad = bool(out.edges)
+    return out
+
+
+def no_grad() -> contextlib.AbstractContextManager[None]:
+    """`with no_grad():` compute without recording."""
+    return _record_if(False)
+
+
+def as_tensor(x: Any, dtype: Any = None) -> Tensor:
+    """x itself, an array as a constant, or a number as a constant of the floating `dtype`: 2.0 must not promote float32."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, (bool, int, float, np.generic)):
+        floating = dtype is not None and np.dtype(dtype).kind == "f"
+        return Tensor(np.asarray(x, dtype if floating else None))  # beside integers, 2.5 must not become 2
+    return Tensor(x)
+
+
+def check_dtypes(op: str, *tensors: Tensor) -> None:
+    """Raise TypeError unless all tensors are float32 or all are float64."""
+    for t in tensors:
+        if t.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{op}: got an input of dtype {t.dtype}, expected float32 or float64")
+    if len({t.dtype for t in tensors}) > 1:
+        found = ", ".join(str(t.dtype) for t in tensors)
+        raise TypeError(f"{op}: inputs have different dtypes ({found}), expected one for all")
+
+
+def ancestors(y: Tensor) -> list[Tensor]:
+    """y and every recorded tensor it was computed from, newest first. Iterative: a graph may be any depth."""
+    found, stack = {y}, [y]
+    while stack:
+        for x, _ in stack.pop().edges:
+            if x not in found:
+                found.add(x)
+                stack.append(x)
+    return sorted(found, key=lambda t: t.time, reverse=True)
+
+
+def first_non_finite(y: Tensor) -> Tensor | None:
+    """The oldest tensor on the way to y that holds a NaN or an infinity: where the trouble began."""
+    bad = (t for t in reversed(ancestors(y)) if not np.isfinite(t.data).all())
+    return next(bad, None)
+
+
+def _sweep(y: Tensor, gy: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (x, dL/dx) for y and all its ancestors, newest first: equation (2)."""
+    pending = {y: gy}
+    for t in ancestors(y):
+        gt = pending.pop(t)
+        yield t, gt
+        for x, vjp in t.edges:
+            gx = vjp(gt)
+            if gx.shape != x.shape or gx.dtype != x.dtype:
+                raise ValueError(
+                    f"{t.op}: its vjp returned {gx.dtype} {gx.shape} for an input of {x.dtype} {x.shape}"
+                )
+            pending[x] = pending[x] + gx if x in pending else gx
+
+
+def _start(y: Tensor, gy: Tensor | Array | None) -> Tensor:
+    """The gradient that a sweep starts from."""
+    if gy is None:
+        if y.size != 1:
+            raise ValueError(f"backward: a result of shape {y.shape} is not a scalar and needs an explicit gy")
+        return Tensor(np.ones_like(y.data))
+    gy = as_tensor(gy, y.dtype)
+    if gy.shape != y.shape:
+        raise ValueError(f"backward: gy has shape {gy.shape}, the result it belongs to has {y.shape}")
+    if gy.dtype != y.dtype:
+        raise TypeError(f"backward: gy has dtype {gy.dtype}, the result it belongs to has {y.dtype}")
+    return gy
+
+
+@contextlib.contextmanager
+def _record_if(recording: bool) -> Iterator[None]:
+    token = _recording.set(recording and _recording.get())
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def _is_array(x: Any) -> bool:
+    return hasattr(x, "__array_function__") and hasattr(x, "ndim") and not np.isscalar(x)

@@ -1,0 +1,235 @@
+"""The configuration of a run: dataclasses, and TOML files with the same names.
+
+    threads = 2
+
+    [data]
+    source = "embedded"
+
+    [model]
+    name = "hstn"
+    options = { preset = "small" }
+
+    [training]
+    epochs = 20
+    lr_multipliers = { localisation = 0.1 }
+
+Every key may be left out; the defaults are the paper's (section 4.1) where it names a value. Flags of the
+command line override the file: `RunConfig.override`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hstn_ref.errors import FileError, UserError
+
+Config = TypeVar("Config")
+
+
+class ConfigError(UserError, ValueError):
+    """A key or a value of a configuration is not what it should be."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How `training.fit` trains.
+
+    Adam, its learning rate and its division by 10 are the paper's; it is silent about the other numbers.
+
+    lr_multipliers      by parameter-name prefix ("localisation"), a factor to lr; the longest prefix counts
+    patience            epochs without a lower validation loss after which lr is divided by 10
+    reductions          training ends, before `epochs`, when lr has been divided so often
+    seed                of weights, order of the images and dropout
+    checkpoint_minutes  between checkpoints within an epoch; the end of an epoch always has one
+    """
+
+    epochs: int = 150
+    batch_size: int = 64
+    lr: float = 1e-4
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
+    patience: int = 10
+    reductions: int = 2
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "reductions"):
+            value = getattr(self, name)
+            _require(value >= 1, f"training.{name} is {value}, expected at least 1")
+        _require(0 < self.lr < float("inf"), f"training.lr is {self.lr}, expected a positive number")
+        _require(self.seed >= 0, f"training.seed is {self.seed}, expected at least 0")
+        minutes = self.checkpoint_minutes
+        _require(minutes >= 0, f"training.checkpoint_minutes is {minutes}, expected at least 0")
+        for name, x in self.lr_multipliers.items():
+            _require(0 <= x < float("inf"), f"training.lr_multipliers.{name} is {x}, expected at least 0")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, and the options of its constructor (`hstn_ref.models.build`)."""
+
+    name: str = "hstn"
+    dtype: str = "float32"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images: the arguments of `hstn_ref.data.open_data`.
+
+    source              "embedded", a folder with the files of MNIST, an .npz or an .h5 file
+    seed, fresh         of the clutter around digits; fresh: other canvases in every epoch
+    """
+
+    source: str = "embedded"
+    seed: int = 0
+    fresh: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, f"data.seed is {self.seed}, expected at least 0")
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """The first stage of HSTN, section 4.1 (6): an Affine-STN whose localisation network HSTN begins with.
+
+    epochs              of the Affine-STN, as training.epochs if left out; 0 leaves the stage out
+    localisation_from   a checkpoint to take the localisation network from, instead of training one
+    """
+
+    epochs: int | None = None
+    localisation_from: str | None = None
+
+    def __post_init__(self) -> None:
+        ok = self.epochs is None or self.epochs >= 0
+        _require(ok, f"pretraining.epochs is {self.epochs}, expected at least 0")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run computes, and the number of threads, which does not."""
+
+    threads: int | None = None  # all cores if left out
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.threads is None or self.threads >= 1, f"threads is {self.threads}, expected at least 1")
+
+    def override(self, values: Mapping[str, Any]) -> RunConfig:
+        """A copy with some values changed, by dotted name ("training.lr"); None leaves the key as it is.
+
+        A mapping ("model.options") is merged into the one that is there.
+        """
+        table = to_dict(self)
+        for name, value in values.items():
+            if value is None:
+                continue
+            *sections, key = name.split(".")
+            place = table
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[key] = {**place.get(key, {}), **value} if isinstance(value, Mapping) else value
+        return from_dict(RunConfig, table)
+
+
+def read(path: str | os.PathLike[str]) -> RunConfig:
+    """The configuration in a TOML file.
+
+    Raises FileError if it cannot be read; ConfigError if it is no TOML, or has an unknown key or a
+    value of the wrong kind: the message names the file, the key, and what was expected.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+        return from_dict(RunConfig, tomllib.loads(text))
+    except OSError as error:
+        raise FileError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: the file is not UTF-8 text (at byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: the file is not valid TOML: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def write(config: RunConfig, path: str | os.PathLike[str]) -> None:
+    """Write the configuration as TOML, whole or not at all. Raises FileError if that is impossible."""
+    import tomli_w
+
+    from hstn_ref.files import atomic_write
+
+    with atomic_write(path) as temporary:
+        temporary.write_text(tomli_w.dumps(to_dict(config)), encoding="utf-8")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as nested dicts of TOML and JSON values; what is None is left out."""
+    table = {}
+    for name, value in ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config)):
+        if dataclasses.is_dataclass(value):
+            table[name] = to_dict(value)
+        elif isinstance(value, Mapping):
+            table[name] = {key: _plain(item) for key, item in value.items()}
+        elif value is not None:
+            table[name] = value
+    return table
+
+
+def from_dict(cls: type[Config], table: Mapping[str, Any], where: str = "") -> Config:
+    """The inverse of `to_dict`. Raises ConfigError for an unknown key or a value of the wrong kind."""
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        if key not in hints:
+            raise ConfigError(f"unknown key {where + key!r}{suggestion(key, hints, prefix=where)}")
+        values[key] = _converted(hints[key], value, where + key)
+    return cls(**values)
+
+
+def suggestion(word: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """The end of a sentence about an unknown word: the names nearest to it, or all that are known."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, 3)
+    names = ", ".join(prefix + name for name in near or known)
+    return f"; did you mean {names}?" if near else f"; known are {names}"
+
+
+_KINDS = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _converted(hint: Any, value: Any, name: str) -> Any:
+    """The value as the type `hint`, or ConfigError."""
+    if isinstance(hint, types.UnionType):  # always "type | None", and TOML has no None
+        hint = hint.__args__[0]
+    if dataclasses.is_dataclass(hint) or typing.get_origin(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{name} is {value!r}, expected a table")
+        if dataclasses.is_dataclass(hint):
+            return from_dict(hint, value, f"{name}.")
+        item = typing.get_args(hint)[1]
+        return {key: v if item is Any else _converted(item, v, f"{name}.{key}") for key, v in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{name} is {value!r}, expected {_KINDS[hint]}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ConfigError(otherwise)

@@ -1,0 +1,17 @@
+"""Errors that a user can mend. The command line prints their one sentence and exits with 1."""
+
+
+class UserError(Exception):
+    """What went wrong, where, and what was expected, in one sentence."""
+
+
+class DataError(UserError, ValueError):
+    """The content of a file or an array is not what it should be."""
+
+
+class DataTypeError(UserError, TypeError):
+    """The elements of an array have the wrong type."""
+
+
+class FileError(UserError, OSError):
+    """A file or folder cannot be found, read, written or fetched."""

@@ -1,0 +1,55 @@
+"""Files that are either complete or not there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hstn_ref.errors import FileError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Let the caller write a temporary file, and move it to `path` only when it is complete.
+
+        with atomic_write("model.npz") as temporary_path:
+            np.savez(temporary_path, **arrays)
+
+    The temporary file lies in the folder of `path` (made if missing) and has its suffix. It is flushed to the
+    disk before the rename, so even after a power cut `path` holds the old content or the new one, never a
+    part. When the body raises, or leaves no file, `path` is untouched and the temporary file is removed. A
+    symbolic link is followed, not replaced.
+
+    Raises FileError where no file can be made or `path` is not a regular file.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise FileError(f"cannot write {path}: it exists and is not a regular file")
+    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # 0o666: the umask decides
+    except FileExistsError as error:
+        raise FileError(f"cannot write {path}: {error.filename} is not a folder") from error
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror} ({error.filename})") from error
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is durable without
+        _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,119 @@
+"""HSTN, the hierarchical spatial transformer network (section 3.2).
+
+    theta  = localisation(I)               linear transformation generator
+    Hx     = converter(theta)              equation (5)
+    I_1    = sampler(I, Hx)                equation (6): the large displacement is gone
+    w      = flow generator(I_1)           what is left
+    T      = sampler(I, Hx + w)            equation (3): one resampling of the source by the sum
+    logits = CNN(T)
+    loss   = cross entropy + alpha |laplacian w| + beta |gradient w|                   equation (7)
+
+At the start theta is the identity and w is zero. In the paper's procedure the localisation network then takes over the
+weights of a trained Affine-STN, and all is trained jointly (section 4.1 (6)).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodiff import Tensor
+from autodiff.ops import bending_energy, bilinear_sample, smoothness
+
+from ..motion import affine_motion
+from .affine_stn import localisation_layers
+from .base import Classifier, Outputs
+from .cnn import cnn_layers
+from .flow_generator import FlowGenerator
+
+PRESETS = {  # base filters, depth, convolutions a level
+    "tiny": (8, 2, 1),
+    "small": (16, 2, 1),
+    "paper": (32, 2, 2),
+}
+
+
+class HSTN(Classifier):
+    """The hierarchical spatial transformer: 567,936 parameters on 60x60 images with the preset "paper".
+
+    The options answer what the paper leaves open; the defaults are the readings that docs/paper-map.md recommends.
+
+    preset            size of the flow generator: "tiny", "small", "paper"
+    alpha, beta       weights of bending energy and smoothness in (7); norm, form, reduction: as in those ops
+    flow_unit         "pixel", the unit of the penalty, or "normalised", where the image is 2 wide
+    combine           "sum", Hx + w as printed, or "compose", the linear motion taken at x + w(x)
+    detach_first_warp whether the localisation network gets no gradient through the flow generator's input
+    down, crop        as in FlowGenerator; border: the sampler's; coords: the converter's; padding: of the bracketed nets
+    """
+
+    name = "hstn"
+
+    def __init__(
+        self,
+        preset: str = "paper",
+        *,
+        image_size: tuple[int, int] = (60, 60),
+        channels: int = 1,
+        classes: int = 10,
+        padding: str = "valid",
+        dropout: float = 0.5,
+        border: str = "zeros",
+        coords: str = "normalised",
+        alpha: float = 0.01,
+        beta: float = 1.0,
+        norm: str = "l1",
+        form: str = "laplacian",
+        reduction: str = "mean",
+        flow_unit: str = "pixel",
+        combine: str = "sum",
+        detach_first_warp: bool = False,
+        down: str = "pool",
+        crop: str = "last",
+        dtype: Any = np.float32,
+        rng: int | np.random.Generator = 0,
+    ):
+        options = {name: value for name, value in locals().items() if name not in _NOT_OPTIONS}
+        super().__init__(image_size, dtype, options)
+        for name, known in _CHOICES.items():
+            if options[name] not in known:
+                raise ValueError(f"HSTN: unknown {name} {options[name]!r}, expected one of {', '.join(known)}")
+        self.border, self.coords, self.combine, self.detach_first_warp = border, coords, combine, detach_first_warp
+        self.alpha, self.beta, self.norm, self.form, self.reduction = alpha, beta, norm, form, reduction
+        H, W = self.image_size
+        per_pixel = 1.0 if flow_unit == "pixel" else np.array([2 / (W - 1), 2 / (H - 1)]).reshape(2, 1, 1)
+        self.per_pixel = np.asarray(per_pixel, dtype)  # what one pixel of motion counts in the penalty
+        rng = np.random.default_rng(rng)
+        common = {"channels": channels, "padding": padding, "rng": rng, "dtype": dtype}
+        self.localisation = localisation_layers(self.image_size, **common)
+        self.flow_generator = FlowGenerator(channels, *PRESETS[preset], down=down, crop=crop, rng=rng, dtype=dtype)
+        self.classifier = cnn_layers(self.image_size, classes=classes, rate=dropout, **common)
+
+    def run(self, images: Tensor) -> Outputs:
+        theta = self.localisation(images)
+        Hx = affine_motion(theta, self.image_size, coords=self.coords)  # (5)
+        linear = bilinear_sample(images, Hx, border=self.border)  # (6)
+        w = self.flow_generator(linear.detach() if self.detach_first_warp else linear)
+        motion = self._combined(theta, Hx, w)
+        output = bilinear_sample(images, motion, border=self.border)  # (3)
+        stages = {"linear": linear, "flow": w, "motion": motion, "output": output}
+        return Outputs(self.classifier(output), self.penalty(w), stages)
+
+    def penalty(self, w: Tensor) -> Tensor:
+        """alpha |laplacian w| + beta |gradient w| of the flow w (N, 2, H, W) in pixels: equation (7)."""
+        w = w * self.per_pixel
+        bending = bending_energy(w, norm=self.norm, form=self.form, reduction=self.reduction)
+        return bending * self.alpha + smoothness(w, norm=self.norm, reduction=self.reduction) * self.beta  # (7)
+
+    def _combined(self, theta: Tensor, Hx: Tensor, w: Tensor) -> Tensor:
+        if self.combine == "sum":
+            return Hx + w
+        return w + affine_motion(theta, self.image_size, coords=self.coords, after=w)
+
+
+_NOT_OPTIONS = ("self", "__class__", "image_size", "dtype", "rng")
+_CHOICES = {
+    "preset": tuple(PRESETS),
+    "flow_unit": ("pixel", "normalised"),
+    "combine": ("sum", "compose"),
+}
