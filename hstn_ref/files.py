@@ -47,6 +47,21 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush(target.parent)
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file with this content, whole or not at all.
+
+    Raises FileError, naming the reason (a full disk, no permission), if that is impossible; a previous file
+    is intact then.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}; a file there is intact") from error
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:

@@ -1,10 +1,11 @@
-"""Draw the digits that the package carries from the MNIST files: python scripts/make_embedded_digits.py
-FOLDER
+"""Draw the digits that the package carries from the MNIST files.
+
+    python scripts/make_embedded_digits.py FOLDER
 
 Writes hstn_ref/data/digits.xz (images and labels, in the order of DigitSplits.sha256) and digits.json. The
-digits are drawn at random without replacement, not stratified, with seed 0. Formats compared on these 13,000
-digits, in MB: npz or HDF5 with deflate 2.09, bz2 1.82, xz 1.76, xz of the ink's mask and of its values apart
-1.72, xz of pixel planes 2.08. Plain xz is 0.04 MB from the best, and reading it needs no decoder of our own.
+digits are drawn at random without replacement, not stratified, with seed 0. Formats compared on all 13,000,
+in MB: deflate, as in .npz, 2.09; bz2 1.82; xz 1.76; xz of the ink's mask and of its values apart 1.72; xz of
+pixel planes 2.08. Plain xz is 0.04 MB from the best, and reading it needs no decoder of our own.
 """
 
 import hashlib
@@ -21,14 +22,8 @@ from hstn_ref.files import atomic_write
 
 SEED = 0
 COUNTS = {"train": 10_000, "valid": 1_000, "test": 2_000}
-XZ = {
-    "id": lzma.FILTER_LZMA2,
-    "preset": 9 | lzma.PRESET_EXTREME,
-    "dict_size": 1 << 24,
-    "lc": 4,
-    "lp": 0,
-    "pb": 0,
-}
+PRESET = 9 | lzma.PRESET_EXTREME
+XZ = {"id": lzma.FILTER_LZMA2, "preset": PRESET, "dict_size": 1 << 24, "lc": 4, "lp": 0, "pb": 0}
 
 
 def main(folder: Path) -> None:

@@ -61,7 +61,7 @@ class Draws:
     corner: np.ndarray  # (B, 2) its upper left corner (y, x) on the canvas
     patches: (
         np.ndarray
-    )  # (B, D, 5) of each patch: digit, corner on the canvas (y, x), corner in the digit (y, x)
+    )  # (B, D, 5) each one's digit, corner (y, x) on the canvas, and corner (y, x) in the digit
 
 
 def starts(seed: int, stream: int, epoch: int) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 A file has the attributes `format` and `version`, further attributes that tell the origin, and for each of the
 groups train, valid and test: `images` (n, H, W) uint8 and `labels` (n,) uint8. Grey levels lose nothing: a
-canvas is made of them (clutter.py). Each image is one chunk, compressed with gzip and protected by a
-checksum: chunks of several images would make the file up to 18 % smaller, but a random batch would
+canvas is made of them (clutter.py). Each image is one chunk, compressed with gzip, whose checksum
+protects it: chunks of several images would make the file up to 18 % smaller, but a random batch would
 decompress images that it does not need.
 """
 
@@ -48,13 +48,16 @@ def write_dataset(
 
 
 def _write(file: h5py.File, splits: DataSplits, progress: Callable[[int, int], None] | None) -> None:
-    layout = {"compression": "gzip", "compression_opts": 6, "fletcher32": True}
     total, done = sum(len(split) for _, split in splits.items()), 0
     file.attrs.update({**splits.attributes, "format": FORMAT, "version": VERSION})
     for name, split in splits.items():
         shape = (len(split), *split.image_size)
-        images = file.create_dataset(f"{name}/images", shape, "u1", chunks=(1, *shape[1:]), **layout)
-        labels = file.create_dataset(f"{name}/labels", shape[:1], "u1", **layout)
+        images = file.create_dataset(
+            f"{name}/images", shape, "u1", chunks=(1, *shape[1:]), compression="gzip", compression_opts=6
+        )
+        labels = file.create_dataset(
+            f"{name}/labels", shape[:1], "u1", compression="gzip", compression_opts=6
+        )
         for block in blocks(len(split)):
             here = slice(block[0], block[-1] + 1)
             pixels, labels[here] = split.batch(block)
@@ -112,6 +115,9 @@ class HDF5Dataset:
         self._name = f"{file.filename}: {split}"
         try:
             self._images, labels = file[f"{split}/images"], file[f"{split}/labels"]
+            if not isinstance(self._images, h5py.Dataset) or not isinstance(labels, h5py.Dataset):
+                found = f"{self._images} and {labels}"
+                raise DataError(f"{self._name}: images and labels are {found}, expected arrays")
             self._labels = labels[:]
         except _DAMAGED as error:
             raise DataError(f"{self._name}: images or labels are missing or damaged: {error}") from error

@@ -29,9 +29,10 @@ def read_npz(path: str | os.PathLike[str]) -> DataSplits:
     if its content is damaged or is no such data set.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: the file holds one array, expected an .npz archive with {_KEYS}")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(f"{path}: the file holds one array, expected an .npz archive with {_KEYS}")
+        with archive:
             missing = [key for key in _KEYS if key not in archive]
             if missing:
                 raise DataError(f"{path}: the keys {missing} are missing, the file has {sorted(archive)}")

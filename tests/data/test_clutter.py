@@ -1,4 +1,4 @@
-"""The generator against a slow reading of its five steps, and its promises: same seed, same bits, in any batch."""
+"""The generator against a slow reading of its five steps; its promise: same seed, same bits, in any batch."""
 
 import hashlib
 import subprocess
@@ -34,11 +34,13 @@ def test_the_random_words_are_those_of_splitmix64():
 @given(start=st.integers(0, 2**64 - 1), numbers=st.lists(st.integers(0, 300), min_size=1, max_size=20))
 def test_the_sequence_can_be_entered_anywhere(start, numbers):
     sequence = list(splitmix64(start, 301))
-    assert random_words(np.uint64(start), np.array(numbers, np.uint64)).tolist() == [sequence[n] for n in numbers]
+    assert random_words(np.uint64(start), np.array(numbers, np.uint64)).tolist() == [
+        sequence[n] for n in numbers
+    ]
 
 
 def paint_slowly(images, draws, clutter):
-    """Steps 1 to 4 as the original has them: in [0, 1], clipped after the patches and again under the digit."""
+    """Steps 1 to 4 as the original has them: in [0, 1], clipped after the patches and under the digit."""
     painted = []
     for digit, (y, x), patches in zip(draws.digit, draws.corner, draws.patches, strict=True):
         canvas = np.zeros(clutter.canvas)
@@ -106,9 +108,18 @@ def test_seed_stream_and_epoch_each_make_other_canvases():
     images, labels = digits(20)
 
     def canvas(seed=0, stream=0, epoch=0, fresh=True):
-        return ClutteredDigits(images, labels, seed=seed, stream=stream, fresh=fresh).batch(range(20), epoch)[0]
+        return ClutteredDigits(images, labels, seed=seed, stream=stream, fresh=fresh).batch(range(20), epoch)[
+            0
+        ]
 
-    others = [canvas(), canvas(seed=1), canvas(seed=2**32), canvas(stream=1), canvas(epoch=1), canvas(stream=1, epoch=1)]
+    others = [
+        canvas(),
+        canvas(seed=1),
+        canvas(seed=2**32),
+        canvas(stream=1),
+        canvas(epoch=1),
+        canvas(stream=1, epoch=1),
+    ]
     assert len({other.tobytes() for other in others}) == len(others)
     np.testing.assert_array_equal(canvas(epoch=5, fresh=False), canvas())
     np.testing.assert_array_equal(canvas(), canvas())
@@ -158,7 +169,7 @@ def test_impossible_clutter(options, sentence):
 
 def test_numba_is_not_imported_before_it_is_needed():
     code = (
-        "import sys; from hstn_ref.data import open_data; data = open_data(); assert 'numba' not in sys.modules; "
-        "data.train.batch([0]); assert 'numba' in sys.modules"
+        "import sys; from hstn_ref.data import open_data; data = open_data(); "
+        "assert 'numba' not in sys.modules; data.train.batch([0]); assert 'numba' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,8 +1,9 @@
 """Statistics of 4000 canvases.
 
-Two kinds of expectation. Exact ones, from probabilities: of the crops and of the positions. Measured ones, of 4000
-canvases of the 10,000 MNIST test digits by an independent generator: those have a standard error themselves, the
-same as ours, so two such numbers differ by sqrt(2) standard errors, and 4 times that happens once in 16,000.
+Two kinds of expectation. Exact ones, from probabilities: of the crops and of the positions. Measured ones, of
+4000 canvases of the 10,000 MNIST test digits by an independent generator: those have a standard error
+themselves, the same as ours, so two such numbers differ by sqrt(2) standard errors; 4 times that happens once
+in 16,000.
 """
 
 from types import SimpleNamespace
@@ -63,7 +64,7 @@ def test_means_agree_with_an_independent_generator(sample, what, expected, round
 
 
 def test_the_means_of_images_spread_as_they_should(sample):
-    """.0120 among images; the standard error of a standard deviation is s / sqrt(2 n) for a near-normal spread."""
+    """.0120 among images; the standard error of a near-normal standard deviation is s / sqrt(2 n)."""
     s = sample.images.mean(axis=(1, 2)).std()
     assert abs(s - 0.0120) < TOLERANCE * s / (2 * N) ** 0.5 + 0.00005
 
@@ -72,7 +73,9 @@ def test_empty_crops_are_as_frequent_as_in_all_crops_of_all_digits(sample):
     rows = np.lib.stride_tricks.sliding_window_view(sample.digits, 8, axis=1).max(axis=-1)
     crops = np.lib.stride_tricks.sliding_window_view(rows, 8, axis=2).max(axis=-1)  # (n, 21, 21)
     exact = (crops == 0).mean()
-    empty = [not sample.digits[k, i : i + 8, j : j + 8].any() for k, _, _, i, j in sample.patches.reshape(-1, 5)]
+    empty = [
+        not sample.digits[k, i : i + 8, j : j + 8].any() for k, _, _, i, j in sample.patches.reshape(-1, 5)
+    ]
     error = (exact * (1 - exact) / len(empty)) ** 0.5  # of a proportion: the crops are drawn independently
     assert abs(np.mean(empty) - exact) < 4 * error
     assert abs(np.mean(empty) - 0.134) < TOLERANCE * error + 0.0005  # .134 by the independent generator
@@ -94,7 +97,7 @@ def test_the_corner_is_as_bright_as_its_coverage(sample):
 
 
 def uniform(drawn, outcomes):
-    """Chi-squared of counts against equal ones: mean outcomes - 1, variance twice that; 5 sigma either way."""
+    """Chi-squared of counts against equal ones: its mean is outcomes - 1, its variance twice that."""
     counts = np.bincount(drawn.ravel(), minlength=outcomes)
     assert len(counts) == outcomes  # the largest outcome is the last
     expected = drawn.size / outcomes
@@ -112,8 +115,8 @@ def test_positions_are_uniform_ends_included(sample):
 def test_distractors_come_from_all_digits_with_replacement(sample):
     n = len(sample.digits)
     drawn = sample.patches[..., 0]
-    # Balls in urns: of 24,000 draws from n, n (1 - exp(-24,000 / n)) different ones are expected, and the variance
-    # is below that of independent urns.
+    # Balls in urns: of 24,000 draws from n, n (1 - exp(-24,000 / n)) different ones are expected, and the
+    # variance is below that of independent urns.
     missed = np.exp(-drawn.size / n)
     assert abs(len(np.unique(drawn)) - n * (1 - missed)) < 5 * (n * missed * (1 - missed)) ** 0.5
     uniform(drawn * 50 // n, 50)

@@ -16,26 +16,36 @@ from .samples import FULL_MNIST, digits, idx_bytes, load, mnist_folder
 @pytest.mark.parametrize("pack", [True, False])
 @pytest.mark.parametrize("dotted", [True, False])
 def test_the_last_sixth_of_the_training_digits_is_for_validation(tmp_path, pack, dotted):
-    splits = load_mnist(mnist_folder(tmp_path, train=12, test=5, pack=pack, dotted=dotted))
-    images, labels = digits(12, seed=0)
-    np.testing.assert_array_equal(splits.train.images, images[:10])
-    np.testing.assert_array_equal(splits.train.labels, labels[:10])
-    np.testing.assert_array_equal(splits.valid.images, images[10:])
-    np.testing.assert_array_equal(splits.valid.labels, labels[10:])
+    splits = load_mnist(mnist_folder(tmp_path, train=30, test=5, pack=pack, dotted=dotted))
+    images, labels = digits(30, seed=0)
+    np.testing.assert_array_equal(splits.train.images, images[:25])
+    np.testing.assert_array_equal(splits.train.labels, labels[:25])
+    np.testing.assert_array_equal(splits.valid.images, images[25:])
+    np.testing.assert_array_equal(splits.valid.labels, labels[25:])
     np.testing.assert_array_equal(splits.test.images, digits(5, seed=1)[0])
 
 
 def test_a_missing_file_is_named(tmp_path):
     (mnist_folder(tmp_path) / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(FileError, match="has no file t10k-labels-idx1-ubyte, t10k-labels.idx1-ubyte, or either with .gz"):
+    with pytest.raises(
+        FileError, match=r"has no file t10k-labels-idx1-ubyte, t10k-labels\.idx1-ubyte, or either with .gz"
+    ):
         load_mnist(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "array", "sentence"),
     [
-        ("t10k-images-idx3-ubyte", np.zeros((5, 32, 32)), r"uint8 \(5, 32, 32\), expected uint8 \(n, 28, 28\)"),
-        ("t10k-images-idx3-ubyte", np.zeros((0, 28, 28)), r"uint8 \(0, 28, 28\), expected uint8 \(n, 28, 28\)"),
+        (
+            "t10k-images-idx3-ubyte",
+            np.zeros((5, 32, 32)),
+            r"uint8 \(5, 32, 32\), expected uint8 \(n, 28, 28\)",
+        ),
+        (
+            "t10k-images-idx3-ubyte",
+            np.zeros((0, 28, 28)),
+            r"uint8 \(0, 28, 28\), expected uint8 \(n, 28, 28\)",
+        ),
         ("t10k-labels-idx1-ubyte", np.zeros(4), r"shape is \(4,\), expected \(5,\), one for each image"),
         ("t10k-labels-idx1-ubyte", np.array([0, 9, 10, 0, 0]), r"element 2 is 10, expected 0\.\.9"),
     ],
@@ -52,10 +62,12 @@ def test_the_embedded_digits():
     for images, labels in splits:
         assert images.shape == (len(labels), 28, 28) and images.dtype == labels.dtype == np.uint8
         assert not images.flags.writeable and not labels.flags.writeable  # they are shared
-        # A class has a tenth of a random sample of n, give or take 4 standard deviations sqrt(0.09 n), and the
-        # two percent by which the classes of MNIST differ from a tenth.
+        # A class has a tenth of a random sample of n, give or take 4 standard deviations sqrt(0.09 n), and
+        # the two percent by which the classes of MNIST differ from a tenth.
         n = len(labels)
-        np.testing.assert_allclose(np.bincount(labels, minlength=10), n / 10, atol=4 * (0.09 * n) ** 0.5 + 0.02 * n)
+        np.testing.assert_allclose(
+            np.bincount(labels, minlength=10), n / 10, atol=4 * (0.09 * n) ** 0.5 + 0.02 * n
+        )
 
 
 @pytest.mark.parametrize("source", ["embedded", *FULL_MNIST])

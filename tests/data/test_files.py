@@ -62,7 +62,10 @@ def test_a_symbolic_link_stays_one(tmp_path):
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(FileError, match=r"cannot write .*x\.h5: .*file is not a folder"), atomic_write(tmp_path / "file" / "x.h5"):
+    with (
+        pytest.raises(FileError, match=r"cannot write .*x\.h5: .*file is not a folder"),
+        atomic_write(tmp_path / "file" / "x.h5"),
+    ):
         raise AssertionError("the body must not run")
 
 

@@ -52,7 +52,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path, content, sentence):
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
-    with pytest.raises(FileError, match="cannot read .*nowhere: No such file"):
+    with pytest.raises(FileError, match=r"cannot read .*nowhere: No such file"):
         read_idx(tmp_path / "nowhere")
-    with pytest.raises(FileError, match="cannot read .*: Is a directory"):
+    with pytest.raises(FileError, match=r"cannot read .*: Is a directory"):
         read_idx(tmp_path)
