@@ -41,10 +41,11 @@ class Adam:
             raise ValueError("Adam: got no parameters")
         if lr < 0 or eps < 0 or not all(0 <= b < 1 for b in betas):
             raise ValueError(f"Adam: lr {lr}, betas {betas}, eps {eps}, expected lr >= 0, 0 <= beta < 1, eps >= 0")
-        self.multipliers = [1.0] * len(self.parameters) if multipliers is None else list(multipliers)
+        self.multipliers = [1.0] * len(self.parameters) if multipliers is None else [float(a) for a in multipliers]
         if len(self.multipliers) != len(self.parameters):
             raise ValueError(f"Adam: {len(self.multipliers)} multipliers for {len(self.parameters)} parameters")
-        self.lr, self.betas, self.eps, self.eps_hat = lr, betas, eps, eps_hat
+        self.lr, self.eps, self.eps_hat = lr, float(eps), eps_hat  # an np.float64 would promote float32
+        self.betas = float(betas[0]), float(betas[1])
         self.t = 0
         self.m = [np.zeros_like(x.data) for x in self.parameters]
         self.v = [np.zeros_like(x.data) for x in self.parameters]
@@ -59,7 +60,7 @@ class Adam:
             g = x.grad.data if isinstance(x.grad, Tensor) else x.grad
             self.m[i] = b1 * self.m[i] + (1 - b1) * g  # (1)
             self.v[i] = b2 * self.v[i] + (1 - b2) * (g * g)  # (2)
-            x.data = x.data - self._change(self.m[i], self.v[i], self.lr * self.multipliers[i])
+            x.data = x.data - self._change(self.m[i], self.v[i], float(self.lr) * self.multipliers[i])
 
     def _change(self, m: np.ndarray, v: np.ndarray, lr: float) -> np.ndarray:
         c1, c2 = 1 - self.betas[0] ** self.t, 1 - self.betas[1] ** self.t

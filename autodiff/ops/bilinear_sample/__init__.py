@@ -1,6 +1,7 @@
 """bilinear_sample: read images at moved positions. The mathematics is in reference.py.
 
-`_sample` and `_splat` are the two ops of the family; the derivatives of each are the other, or itself at a higher order.
+Two ops make a family that holds its own derivatives: the vjps of `_sample` and `_splat` are each other, or
+themselves at a higher order.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ BORDERS = ("zeros", "edge", "reflect")
 def bilinear_sample(image: Tensor | Array, motion: Tensor | Array, *, border: str = "zeros") -> Tensor:
     """Warp images by backward mapping: output pixel p takes the value of the image at p + motion(p).
 
-    image (N, C, H, W)    motion (N, 2, I, J) in pixels    ->    (N, C, I, J)
+    image (N, C, H, W), motion (N, 2, I, J) in pixels -> (N, C, I, J), the size of the motion.
 
-    motion[:, 0] points along x (columns), motion[:, 1] along y (rows); pixel centres are at integers, so a motion of zero
-    returns the image's pixels, bit for bit. The output has the size of the motion. Beyond the image,
-        "zeros"      pixels count as zero,
+    motion[:, 0] points along x (columns), motion[:, 1] along y (rows). Pixel centres are at integers, so a
+    motion of zero returns the image bit for bit. Beyond the image
+
+        "zeros"      there are zeros,
         "edge"       positions are clamped to the image,
         "reflect"    positions are mirrored about the centres of the border pixels.
-    The result is differentiable to any order in both inputs. In the motion it has kinks where a position is an integer; there
-    the derivative is the one from the right (floor convention): image[x + 1] - image[x].
-    NaN positions give NaN; no position, however far, reads outside the image.
 
-    Jaderberg et al. 2015, equation (5); the HSTN paper's equation (6) with the product of the distances that it must mean.
+    The result can be differentiated by both inputs to any order. Where a position is an integer it has a kink
+    in the motion, and the derivative is the one from the right (floor convention): image[x + 1] - image[x].
+    A NaN position gives NaN; no position, however far, reads outside the image.
+
+    Source: Jaderberg et al. 2015, equation (5), which the HSTN paper's equation (6) must mean (reference.py).
 
     Raises ValueError for shapes that do not fit or an unknown border, TypeError for dtypes.
     """
@@ -36,7 +39,8 @@ def bilinear_sample(image: Tensor | Array, motion: Tensor | Array, *, border: st
     check_dtypes("bilinear_sample", image, motion)
     if image.ndim != 4 or motion.ndim != 4 or motion.shape[:2] != (image.shape[0], 2):
         raise ValueError(
-            f"bilinear_sample: image {image.shape} and motion {motion.shape} do not fit, expected (N, C, H, W) and (N, 2, I, J)"
+            f"bilinear_sample: image {image.shape} and motion {motion.shape} do not fit, "
+            "expected (N, C, H, W) and (N, 2, I, J)"
         )
     if 0 in image.shape[2:]:
         raise ValueError(f"bilinear_sample: image {image.shape} has no pixels")
@@ -56,7 +60,7 @@ def _sample(image: Tensor, motion: Tensor, a: int, b: int, border: str) -> Tenso
     )
 
 
-def _splat(g: Tensor, motion: Tensor, size: tuple[int, int], a: int, b: int, border: str) -> Tensor:
+def _splat(g: Tensor, motion: Tensor, size: tuple[int, ...], a: int, b: int, border: str) -> Tensor:
     """Equation (4), the adjoint of `_sample` to its image."""
     kernels = backend.choose(__name__, g.data)
     return record(

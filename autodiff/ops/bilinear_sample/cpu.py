@@ -1,14 +1,14 @@
 """The sampler in Numba: equations (1)-(4) and names from reference.py.
 
-The pixels of the output are taken in blocks of BLOCK. First the taps and weights of a block are found, one axis at a
-time, in a loop without branches that the compiler turns into vector instructions; then all channels use them.
+The output's pixels are taken in blocks. First the taps and weights of a block are found, one axis at a time,
+in a loop without branches that the compiler turns into vector instructions; then all channels use them.
 `sample` deals the blocks to the threads, `splat` whole images: no two threads write the same number.
 """
 
 import numpy as np
 from numba import njit, prange
 
-BLOCK = 512  # pixels whose taps are kept at a time: they fill a third of a first-level cache
+BLOCK = 512  # pixels; their taps and weights, 16 KB in float32, stay in the first-level cache
 ZEROS, EDGE, REFLECT = range(3)
 CODES = {"zeros": ZEROS, "edge": EDGE, "reflect": REFLECT}
 
@@ -78,8 +78,11 @@ def _scatter(g, l, m, v, u, plane):
 
 @njit(cache=True)
 def _taps(grid, shift, size, order, border):
-    """As in reference.py, for a block of pixels: index (2, K) and weight (2, K). The constants are typed so that
-    float32 stays float32, and an index is clipped as a float, where a NaN becomes 0."""
+    """index and weight, (2, K) each, of the taps of K pixels along one axis: `_taps_1d` of reference.py.
+
+    Typed constants keep float32 from becoming float64. An index is clipped while it is a float: NaN becomes
+    0.
+    """
     index, weight = np.empty((2, grid.size), np.uint32), np.empty((2, grid.size), shift.dtype)
     real = shift.dtype.type
     zero, one, two = real(0), real(1), real(2)

@@ -1,51 +1,60 @@
 """Bilinear sampling: the mathematics. cpu.py is a faster translation of this page.
 
-    image[n,c,l,m]    pixels, row l < H, column m < W        motion[n,:,i,j]  in pixels, component 0 along x, 1 along y
-    sampled[n,c,i,j]  the image read at p + motion(p), where p = (x, y) = (j, i): backward mapping
+    image[n,c,l,m]    pixels, row l < H, column m < W
+    motion[n,:,i,j]   in pixels: component 0 along x (columns), 1 along y (rows); i < I, j < J
+    sampled[n,c,i,j]  the image read at p + motion(p), p = (j, i): backward mapping
     a, b              orders of differentiation along x and along y, 0 or 1
     g                 gradient of a loss with respect to `sampled`
 
-    sampled[n,c,i,j] = sum_{l,m}  B_b(y - l) B_a(x - m)  image~[n,c,l,m]    with (x, y) = (j, i) + motion[n,:,i,j]    (1)
+    sampled[n,c,i,j] = sum_{l,m}  B_b(y - l) B_a(x - m) image~[n,c,l,m]                                (1)
 
-    B_0(t) = max(0, 1 - |t|),    B_1(t) = 1 for -1 <= t < 0,  -1 for 0 <= t < 1,  0 elsewhere                       (2)
+    (x, y) = (j, i) + motion[n,:,i,j]
+    B_0(t) = max(0, 1 - |t|),   B_1(t) = 1 for -1 <= t < 0,  -1 for 0 <= t < 1,  0 elsewhere           (2)
 
-B_0 is the hat function, B_1 its derivative from the right. At order 0 (1) is Jaderberg et al. 2015, equation (5). At most
-two columns and two rows meet a hat: with q = floor(x) and t = x - q they are q and q + 1, and their weights are 1 - t and
-t at order 0, -1 and 1 at order 1. image~ is the image continued beyond its border, l and m run over all integers:
+B_0 is the hat function and B_1 its derivative from the right; at order 0, (1) is equation (5) of Jaderberg et
+al. 2015. A position meets two columns and two rows: with q = floor(x) and t = x - q, columns q and q + 1,
+weighed 1 - t and t at order 0, -1 and 1 at order 1. image~ is the image continued to all integers l and m;
+along x
 
     zeros      image~[q] = 0 outside 0 <= q < W
-    edge       image~[q] = image[min(max(q, 0), W - 1)]                                                             (3)
-    reflect    image~[q] = image[q] up to W - 1, then W - 2, ..., 1, 0, 1, ...: even, of period P = 2 (W - 1)
+    edge       image~[q] = image[min(max(q, 0), W - 1)]                                                (3)
+    reflect    image~[q] = image[|q|] for |q| < W, then periodic: ..., W - 2, W - 1, W - 2, ..., P = 2 (W - 1)
 
-and likewise along y. Where both columns are the same pixel (outside an "edge", or W = 1) their weights are added up, so
-that a constant is continued exactly. The image's pixels are found again exactly at integers, infinite ones too: a tap of
-weight zero adds nothing (0 inf = 0).
+and likewise along y. Two columns that are the same pixel (outside an "edge", or W = 1) are one, with the sum
+of the weights; a tap of weight zero adds nothing, even to an infinite pixel. So an integer position returns
+its pixel, and a position outside an "edge" the pixel of the edge, bit for bit.
 
-Derivatives. (1) is piecewise linear in x, with kinks at the integers where it takes the derivative from the right, for every
-border. At order a = 1 that is
-    zeros      image[q+1] - image[q] with 0 in place of pixels outside; so -image[W-1] at x = W - 1, image[0] at x = -1
-    edge       image[q+1] - image[q] where 0 <= x < W - 1, otherwise 0: the derivative of sampling at a clamped position
-    reflect    as inside, with the chain rule's factor -1 where the axis is mirrored: for W - 1 <= x < P and r = P - x,
-               image[ceil(r) - 1] - image[ceil(r)], the pair of pixels that x is about to enter
-The second derivative along one axis is zero between the kinks and taken as zero on them; the mixed one, a = b = 1, is not.
+Derivatives. (1) is linear between integer positions, and has kinks there, where B_1 takes the derivative from
+the right for every border. At a = 1 this is
 
-(1) is linear in the image. Its adjoint, <sample(image), g> = <image, splat(g)>, adds g where (1) reads, with the same
-weights (F maps an integer to the pixel which (3) reads there, if any):
+    zeros      image[q+1] - image[q], pixels outside being 0: -image[W-1] at x = W - 1, image[0] at x = -1
+    edge       image[q+1] - image[q] where 0 <= x < W - 1, otherwise 0
+    reflect    the same inside; where x is mirrored to r = P - x, in (0, W - 1], the chain rule's factor is -1
+               and the pair is the one that x is about to enter: -(image[ceil(r)] - image[ceil(r) - 1])
 
-    splat(g)[n,c,l,m] = sum_{i,j}  g[n,c,i,j]  sum_{q: F(q) = m} sum_{k: F(k) = l}  B_b(y - k) B_a(x - q)           (4)
+The second derivative along one axis is zero between the kinks, and taken as zero on them. The mixed one is
+not: it is a = b = 1.
 
-By the motion, both are differentiated by raising a (along x) or b (along y) by one. With s_ab = sample(image, motion, a, b),
+(1) is linear in the image. Its adjoint, <sample(image), g> = <image, splat(g)>, adds g to the pixels that (1)
+reads, with the same weights. Let F(q) be the pixel that (3) reads at q, if any:
 
-    gradient to motion[n,:,i,j] of <s_ab, g>  =  sum_c  g[n,c,i,j]  (s_{a+1,b}[n,c,i,j], s_{a,b+1}[n,c,i,j])         (5)
+    splat(g)[n,c,l,m] = sum_{i,j}  g[n,c,i,j]  sum_{k: F(k)=l} B_b(y - k)  sum_{q: F(q)=m} B_a(x - q)  (4)
 
-and since <image, splat(g)> = <sample(image), g>, (5) with a gradient in place of the image serves the splat too.
+Both maps are differentiated by the motion by raising a or b by one. With s_ab = sample(image, motion, a, b),
 
-A position that is NaN samples NaN and splats NaN into pixel (0, 0). Infinite positions read 0 ("zeros"), the border pixel
-("edge") or NaN ("reflect": infinity has no mirror image); finite ones, however large, never read outside the image.
+    gradient of <s_ab, g> to motion[n,:,i,j] = sum_c g[n,c,i,j] (s_{a+1,b}[n,c,i,j], s_{a,b+1}[n,c,i,j])  (5)
 
-Equation (6) of the HSTN paper weighs the four taps by |(1,1) - |p^ - p - w||^2 = (1 - |x - m|)^2 + (1 - |y - l|)^2, a sum of
-squares where (1) has the product (1 - |x - m|) (1 - |y - l|). Its weights add up to 2 [(1-t)^2 + t^2 + (1-s)^2 + s^2], between
-2 and 4, so it cannot be meant: an identity motion would return 2 TL + TR + BL. The tests show this.
+which is also the gradient of <image, splat(g)>, the same number.
+
+A position that is NaN samples NaN and splats NaN into pixel (0, 0). An infinite one reads 0 ("zeros"), a
+pixel of the edge ("edge") or NaN ("reflect": infinity has no mirror image). No position reads outside the
+image.
+
+Equation (6) of the HSTN paper prints the weight |(1,1) - |p^ - p - w||^2 = (1 - |x - m|)^2 + (1 - |y - l|)^2,
+a sum of squares where (1) has the product (1 - |x - m|) (1 - |y - l|) of the same two components. The four
+printed weights add up to 2 ((1-t)^2 + t^2 + (1-s)^2 + s^2), s = y - floor(y), which is between 2 and 4: no
+motion at all would return 2 TL + TR + BL. The product must be meant; the tests keep the printed form as a
+counter-example.
 """
 
 from itertools import product
@@ -84,10 +93,15 @@ def _taps(motion, size, a, b, border):
 def _taps_1d(x, size, order, border):
     """The two (index, weight) that positions x meet along an axis of `size` pixels."""
     period = max(2 * (size - 1), 1)
-    x = x - period * np.floor(x / period) if border == "reflect" else np.clip(x, -2, size)  # changes no value of (1)
+    with np.errstate(invalid="ignore"):  # infinity has no mirror image
+        x = (
+            x - period * np.floor(x / period) if border == "reflect" else np.clip(x, -2, size)
+        )  # (1) stays the same
     q = np.floor(x)
     t = x - q
-    taps = [(q, 1 - t), (q + 1, t)] if order == 0 else [(q, 0 * t - 1), (q + 1, 0 * t + 1)]  # (2), keeping a NaN
+    taps = (
+        [(q, 1 - t), (q + 1, t)] if order == 0 else [(q, 0 * t - 1), (q + 1, 0 * t + 1)]
+    )  # (2), keeping a NaN
     (k, v), (m, u) = [_continued(q, weight, size, border) for q, weight in taps]
     return (k, np.where(k == m, v + u, v)), (m, np.where(k == m, 0, u))
 

@@ -1,4 +1,4 @@
-"""bending_energy and smoothness: the two penalties of the HSTN paper's equation (7). The mathematics is in reference.py."""
+"""bending_energy and smoothness: equation (7) of the HSTN paper. The mathematics is in reference.py."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ FORMS = {"laplacian": (LAPLACIAN,), "hessian": (DXX, DXY, DYY)}
 def bending_energy(
     w: Tensor | Array, *, norm: str = "l1", form: str = "laplacian", reduction: str = "mean"
 ) -> Tensor:
-    """|Laplacian of w|, the first term of equation (7): how far a motion is from affine. A scalar.
+    """|Laplacian of w|, the first term of equation (7) of the paper: how far from affine a motion is.
 
-    w (N, K, H, W) is a motion in pixels, K = 2, or any field; only its interior points count.
+    w (N, K, H, W), a motion in pixels (K = 2) or any field -> a scalar. Only interior points count.
 
-    form       "laplacian", the five-point star; zero for affine motions, and for harmonic ones such as x^2 - y^2
-               "hessian", (w_xx, sqrt(2) w_xy, w_yy); zero for affine motions only
-    norm       "l1", the sum of absolute values; its gradient is 0 at a kink, so at w = 0
-               "l2", the root of the sum of squares over components and differences at a pixel, rounded off at 0 by
-               EPS = 1e-3 pixels: sqrt(. + EPS^2) - EPS
+    form       "laplacian", the five-point star: zero for affine motions, also for x^2 - y^2
+               "hessian", (w_xx, sqrt(2) w_xy, w_yy): zero for affine motions only
+    norm       "l1", the sum of absolute values; where one is 0, as at w = 0, so is its gradient
+               "l2", the root of the sum of squares over components and differences, rounded off at 0:
+               sqrt(sum + EPS^2) - EPS with EPS = 0.001 pixels
                "squared", the sum of squares
-    reduction  "mean" over pixels and images, "sum" over components and differences; or "sum" over all
+    reduction  "mean" over points and images of the sum over components and differences, or "sum" over all
 
-    Raises ValueError for an unknown option or a field smaller than 3 x 3, TypeError for dtypes.
+    Raises ValueError for an unknown option or a field smaller than 3 x 3, TypeError for a non-floating dtype.
     """
     if form not in FORMS:
         raise ValueError(f"bending_energy: unknown form {form!r}, expected one of {', '.join(FORMS)}")
@@ -39,13 +39,15 @@ def bending_energy(
 
 
 def smoothness(w: Tensor | Array, *, norm: str = "l1", reduction: str = "mean") -> Tensor:
-    """|grad w|, the second term of equation (7), with forward differences: how far a motion is from a translation. A scalar.
+    """|grad w|, the second term of equation (7) of the paper: how far from a translation it is.
 
-    w (N, K, H, W) is a motion in pixels, K = 2, or any field. The differences along x do not exist in the last column, those
-    along y not in the last row: each is averaged over the points where it exists ("l1", "squared"), or both over their
-    common points ("l2"). `norm` and `reduction` as in `bending_energy`.
+    w (N, K, H, W), a motion in pixels (K = 2) or any field -> a scalar.
 
-    Raises ValueError for an unknown option or a field smaller than 2 x 2, TypeError for dtypes.
+    Forward differences along x do not exist in the last column, those along y not in the last row: each is
+    averaged over its own points ("l1", "squared"), or both over the points they share ("l2"). `norm` and
+    `reduction` are those of `bending_energy`.
+
+    Raises ValueError for an unknown option or a field smaller than 2 x 2, TypeError for a non-floating dtype.
     """
     w = _checked("smoothness", w, 2)
     dx, dy = _correlate(w, DX), _correlate(w, DY)
@@ -59,12 +61,14 @@ def _checked(op: str, w: Tensor | Array, least: int) -> Tensor:
     w = as_tensor(w)
     check_dtypes(op, w)
     if w.ndim != 4 or w.size == 0 or min(w.shape[2:]) < least:
-        raise ValueError(f"{op}: got a field of shape {w.shape}, expected (N, K, H, W) of at least {least} x {least} pixels")
+        raise ValueError(
+            f"{op}: got a field {w.shape}, expected (N, K, H, W) of at least {least} x {least} pixels"
+        )
     return w
 
 
 def _norm(op: str, differences: list[Tensor], norm: str, reduction: str) -> Tensor:
-    """Equations (6), (7), (8)."""
+    """Equation (6), (7) or (8)."""
     if norm == "l1":
         terms = [abs(d) for d in differences]
     elif norm == "squared":

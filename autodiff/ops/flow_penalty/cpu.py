@@ -1,4 +1,4 @@
-"""Finite differences in Numba: equations (1) and (2) and names from reference.py, one plane (n, k) at a time."""
+"""Finite differences in Numba: equations (1), (2) and names from reference.py, plane by plane."""
 
 import numpy as np
 from numba import njit, prange

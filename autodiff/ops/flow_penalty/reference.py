@@ -1,34 +1,39 @@
-"""The penalties on a motion field: the mathematics. cpu.py is a faster translation of `correlate` and its adjoint.
+"""The penalties on a motion: the mathematics. cpu.py is a faster translation of its functions.
 
-    w[n,k,i,j]   a motion in pixels, component k (0 along x, 1 along y), row i < H, column j < W
-    f[u,v]       a stencil of U x V numbers       g   gradient of a loss with respect to d
+    w[n,k,i,j]  a motion in pixels: component k (0 along x, 1 along y), row i < H, column j < W
+    f[u,v]      a stencil of U x V numbers
+    d           a finite difference of w
+    g, gw       gradients of a loss with respect to d and w
 
-    d[n,k,i,j] = sum_{u,v}  f[u,v]  w[n, k, i+u, j+v]      i < H - U + 1,  j < W - V + 1                            (1)
-    gw[n,k,a,b] = sum_{u,v}  f[u,v]  g[n, k, a-u, b-v]     over the points that exist                               (2)
+    d[n,k,i,j]  = sum_{u,v}  f[u,v] w[n, k, i + u, j + v]     for i <= H - U, j <= W - V               (1)
+    gw[n,k,i,j] = sum_{u,v}  f[u,v] g[n, k, i - u, j - v]     over the points that exist               (2)
 
-(1) takes a finite difference wherever its stencil fits: no value is invented outside the field. It is linear in w and (2) is
-its adjoint, <d, g> = <w, gw>; each is the gradient of the other. The stencils are, for pixels one unit apart,
+(1) is the difference wherever its stencil fits: nothing is invented outside the field. It is linear in w, and
+(2) is its adjoint, <d, g> = <w, gw>: each is the vjp of the other. The stencils, for pixels one unit apart:
 
-    DX   w_x  = w[i,j+1] - w[i,j]                     DY   w_y  = w[i+1,j] - w[i,j]                                 (3)
-    LAPLACIAN  w_xx + w_yy, the five-point star                                                                     (4)
-    DXX  w_xx = w[i,j-1] - 2 w[i,j] + w[i,j+1]        DYY  w_yy likewise, at interior points i, j                   (5)
-    DXY  w_xy = (w[i-1,j-1] - w[i-1,j+1] - w[i+1,j-1] + w[i+1,j+1]) / 4, times sqrt 2
+    DX, DY     w_x = w[i,j+1] - w[i,j],   w_y = w[i+1,j] - w[i,j]                                      (3)
+    DXX, DYY   w_xx = w[i,j-1] - 2 w[i,j] + w[i,j+1],   w_yy likewise,   at interior points            (4)
+    DXY        sqrt(2) w_xy = sqrt(2) / 4 (w[i+1,j+1] - w[i+1,j-1] - w[i-1,j+1] + w[i-1,j-1])
+    LAPLACIAN  w_xx + w_yy, the five-point star                                                        (5)
 
-Equation (7) of the HSTN paper adds alpha |Lap w| + beta |grad w| to the loss. Let d_1, ..., d_M be the differences which the
-penalty looks at, each of every component of w. |.| may be
+Equation (7) of the HSTN paper adds alpha |Laplacian w| + beta |grad w| to the loss. The bending energy looks
+at one difference, the Laplacian, or at the three of the Hessian, (4); the smoothness looks at two, w_x and
+w_y. With these differences as d_1, d_2, ... the bars are one of
 
-    l1        sum_m  < sum_k |d_m| >                                                                                (6)
-    squared   sum_m  < sum_k d_m^2 >                                                                                (7)
-    l2        < sqrt(eps^2 + sum_{m,k} d_m^2) - eps >                                                               (8)
+    l1         sum_r  < sum_k |d_r| >                                                                  (6)
+    squared    sum_r  < sum_k d_r^2 >                                                                  (7)
+    l2         < sqrt(sum_{r,k} d_r^2 + EPS^2) - EPS >                                                 (8)
 
-where <.> is the mean over the images and over the points where the difference exists. w_x exists at H (W-1) points and w_y at
-(H-1) W, so in (6) and (7) each is averaged over its own; (8) needs both at a point and takes the common (H-1) (W-1). The paper
-writes no square, so l1 is the literal reading. eps = EPS, a thousandth of a pixel, rounds off the kink of (8) at 0.
+where <.> is the mean over the images and over the points at which the difference exists. w_x exists at H
+(W-1) points, w_y at (H-1) W: in (6) and (7) each is averaged over its own, while (8) needs both at a point
+and takes the (H-1) (W-1) which they share. The paper writes no square, so (6) is the literal reading. EPS is
+0.001 pixels and rounds off the kink of (8) at 0.
 
-What is zero for which w? Every second difference of an affine w is, so (4) and (5) are. But |Lap w| is zero for every
-harmonic w, x^2 - y^2 say: the paper's "zero for any linear transformation" is true, its converse is not. The Hessian
-(w_xx, sqrt 2 w_xy, w_yy) has no such gap. Squared and integrated, Laplacian and Hessian agree up to terms of the border; that
-is why one may stand for the other as a bending energy. |grad w| is zero for translations only.
+What is zero for which w? Second differences vanish for affine w, so the bending energy does. But the
+Laplacian vanishes for every harmonic w, such as x^2 - y^2: the paper's "zero for any linear transformation"
+is true, its converse is not. The Hessian (w_xx, sqrt(2) w_xy, w_yy) vanishes for affine w only (from 5 x 5
+pixels on). Squared and integrated, the two agree up to terms on the border, which is what lets a Laplacian
+stand for a bending energy. |grad w| is zero for translations only.
 """
 
 import numpy as np

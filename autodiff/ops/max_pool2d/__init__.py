@@ -16,28 +16,35 @@ def max_pool2d(
     stride: Pair | None = None,
     padding: Pair | tuple[tuple[int, int], tuple[int, int]] = 0,
 ) -> Tensor:
-    """The maximum over windows of `size` pixels, `stride` apart.
+    """The maximum over windows of `size` pixels, `stride` apart: equation (1).
 
-    x (N, C, H, W)    ->    (N, C, (H + top + bottom - height) // stride + 1, (W + left + right - width) // stride + 1)
+    x (N, C, H, W) -> (N, C, I, J) with I = (H + top + bottom - rows) // stride + 1 and J likewise.
 
-    `size` and `stride` are an int or a pair (rows, columns), the stride is the size unless given; `padding` is an int, a pair
-    or ((top, bottom), (left, right)). Padding counts as -inf and never wins; rows and columns that fill no window are left out.
-    Of equal pixels the first in row-major order of the window wins and gets the gradient; a NaN in a window is its maximum.
+    `size` and `stride` are an int or a pair (rows, columns); the stride is the size unless given. `padding`
+    is an int, a pair (rows, columns) or ((top, bottom), (left, right)); it counts as -inf and never wins.
+    Rows and columns that fill no window are left out. Of equal pixels the first in row-major order of the
+    window wins and gets the gradient; a NaN in a window is its maximum.
 
-    Raises ValueError for shapes, sizes, strides and paddings that do not fit, TypeError for dtypes.
+    Raises ValueError for shapes and options that do not fit, TypeError for a non-floating dtype.
     """
     x = as_tensor(x)
     check_dtypes("max_pool2d", x)
     size = normal_pair("max_pool2d", "size", size, least=1)
     stride = size if stride is None else normal_pair("max_pool2d", "stride", stride, least=1)
-    rows, columns = padding if isinstance(padding, (tuple, list)) and len(padding) == 2 else (padding, padding)
+    rows, columns = (
+        padding if isinstance(padding, (tuple, list)) and len(padding) == 2 else (padding, padding)
+    )
     pads = tuple(normal_pair("max_pool2d", "padding", pad, least=0) for pad in (rows, columns))
     if x.ndim != 4:
         raise ValueError(f"max_pool2d: images have shape {x.shape}, expected (N, C, H, W)")
     if any(max(pad) >= length for pad, length in zip(pads, size, strict=True)):
-        raise ValueError(f"max_pool2d: padding {pads} must be smaller than the window {size}, so that no window is empty")
+        raise ValueError(
+            f"max_pool2d: padding {pads} must be smaller than the window {size}, so that no window is empty"
+        )
     if any(n + sum(pad) < length for n, pad, length in zip(x.shape[2:], pads, size, strict=True)):
-        raise ValueError(f"max_pool2d: images {x.shape} with padding {pads} are smaller than the window {size}")
+        raise ValueError(
+            f"max_pool2d: images {x.shape} with padding {pads} are smaller than the window {size}"
+        )
     kernels = backend.choose(__name__, x.data)
     positions, y = kernels.argmax(x.data, size, stride, pads)
     return record(y, (x, lambda gy: _scatter(gy, positions, x.shape[2:])))
@@ -49,7 +56,7 @@ def _gather(x: Tensor, positions: Array) -> Tensor:
     return record(kernels.gather(x.data, positions), (x, lambda gy: _scatter(gy, positions, x.shape[2:])))
 
 
-def _scatter(g: Tensor, positions: Array, plane_shape: tuple[int, int]) -> Tensor:
+def _scatter(g: Tensor, positions: Array, plane_shape: tuple[int, ...]) -> Tensor:
     """Equation (4), the adjoint of `_gather`."""
     kernels = backend.choose(__name__, g.data)
     return record(

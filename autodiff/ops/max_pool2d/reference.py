@@ -1,21 +1,22 @@
 """Max-pooling: the mathematics. cpu.py is a faster translation of this page.
 
-    x[n,c,h,w]  images    size (U, V), stride (s, t)    padding ((top, bottom), (left, right))
-    y[n,c,i,j]  maxima    positions[n,c,i,j] = h W + w, where in the plane of H W pixels the maximum was found
+    x[n,c,h,w]  images    y[n,c,i,j]  maxima    size (U, V)  stride (s, t)  padding ((top, bottom), (left, right))
+    positions[n,c,i,j]    h W + w of the pixel that y[n,c,i,j] was taken from, in the plane of H x W pixels
 
-    y[n,c,i,j] = max_{u<U, v<V}  x[n, c, s i + u - top, t j + v - left]        over the pixels that exist           (1)
-    I = floor((H + top + bottom - U) / s) + 1,   J likewise: a remainder of rows or columns is left out            (2)
+    y[n,c,i,j] = max_{u<U, v<V}  x[n, c, s i + u - top, t j + v - left]     over the pixels that exist  (1)
+    I = floor((H + top + bottom - U) / s) + 1,  J likewise: a remainder that fills no window is left out  (2)
 
-Padding never wins, not even over -inf: every window must hold a pixel, so the padding is smaller than the window. Of equal
-pixels the first of the window in row-major order wins; a NaN wins over every number, and the first NaN over later ones.
+Padding never wins, not even over -inf. Every window must hold a pixel, so padding is smaller than the window.
+Of equal pixels the first of the window in row-major order wins; a NaN wins over numbers, the first NaN over
+later ones.
 
-Between ties, `positions` does not change with x. Max-pooling is then a gather, linear in x, and its adjoint adds every
-gradient where its maximum came from; windows may overlap, so a pixel may get several:
+Between ties the positions do not change with x. Max-pooling is then a gather, linear in x, and its adjoint
+adds each gradient to where its maximum came from; windows may overlap, so a pixel may get several:
 
-    gather(x)[n,c,i,j]   = x[n, c, positions[n,c,i,j]]                                                              (3)
-    scatter(g)[n,c,h,w]  = sum of g[n,c,i,j] over the (i, j) with positions[n,c,i,j] = h W + w                      (4)
+    gather(x)[n,c,i,j]  = x[n, c, h, w]  where h W + w = positions[n,c,i,j]                            (3)
+    scatter(g)[n,c,h,w] = sum of g[n,c,i,j]  over the (i, j) with positions[n,c,i,j] = h W + w         (4)
 
-<gather(x), g> = <x, scatter(g)>: each is the gradient of the other, so derivatives of every order are one of the two.
+<gather(x), g> = <x, scatter(g)>: each is the vjp of the other, to every order.
 """
 
 import numpy as np
@@ -41,7 +42,9 @@ def argmax(x, size, stride, padding):
 
 def gather(x, positions):
     N, C, I, J = positions.shape
-    return np.take_along_axis(x.reshape(N, C, -1), positions.reshape(N, C, -1), axis=2).reshape(N, C, I, J)  # (3)
+    return np.take_along_axis(x.reshape(N, C, -1), positions.reshape(N, C, -1), axis=2).reshape(
+        N, C, I, J
+    )  # (3)
 
 
 def scatter(g, positions, plane_shape):

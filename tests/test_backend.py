@@ -1,0 +1,88 @@
+"""Which voice computes an op, told from packages made for the occasion."""
+
+import contextvars
+import sys
+
+import numpy as np
+import pytest
+
+from autodiff import backend, use
+
+
+@pytest.fixture
+def op(tmp_path, monkeypatch):
+    """A package with a reference voice, a cpu voice that needs a missing module, and no gpu voice."""
+    package = tmp_path / "some_op"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "reference.py").write_text("voice = 'reference'")
+    (package / "cpu.py").write_text("import a_missing_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "some_op"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "some_op"]:
+        del sys.modules[name]
+
+
+class FakeCupyArray:
+    """What `choose` looks at is the module that defines the type."""
+
+
+FakeCupyArray.__module__ = "cupy._core.core"
+
+
+def chosen(x=None):
+    return backend.choose("autodiff.ops.conv2d", np.zeros(1) if x is None else x).__name__.rpartition(".")[2]
+
+
+def test_arrays_of_numpy_go_to_the_cpu_voice_by_default():
+    assert chosen() == "cpu"
+
+
+def test_use_switches_and_switches_back():
+    with use("reference"):
+        assert chosen() == "reference"
+        with use("cpu"):
+            assert chosen() == "cpu"
+        assert chosen() == "reference"
+    assert chosen() == "cpu"
+
+
+def test_use_switches_back_after_an_exception():
+    with pytest.raises(KeyError), use("reference"):
+        raise KeyError
+    assert chosen() == "cpu"
+
+
+def test_use_holds_for_its_own_context():
+    with use("reference"):
+        assert contextvars.Context().run(chosen) == "cpu"
+
+
+@pytest.mark.parametrize("voice", ["torch", "", "Reference"])
+def test_a_name_that_is_no_voice(voice):
+    with pytest.raises(ValueError, match=f"^use: unknown voice '{voice}', expected one of reference, cpu, gpu$"), use(voice):
+        pass
+
+
+def test_the_type_of_the_array_is_the_device(op):
+    assert backend.on_gpu(FakeCupyArray())
+    assert not backend.on_gpu(np.zeros(1))
+    with use("reference"):
+        assert backend.choose(op, np.zeros(1)).voice == "reference"
+        with pytest.raises(RuntimeError, match="^some_op: there is no gpu voice$"):
+            backend.choose(op, FakeCupyArray())
+
+
+def test_the_gpu_voice_takes_no_arrays_of_numpy():
+    with use("gpu"), pytest.raises(RuntimeError, match=r"^conv2d: the gpu voice computes on CuPy arrays, got numpy\.ndarray$"):
+        chosen()
+
+
+def test_a_missing_voice_is_an_error(op):
+    with pytest.raises(RuntimeError, match="^some_op: there is no gpu voice$"):
+        backend.choose(op, FakeCupyArray())
+
+
+def test_a_missing_requirement_is_named(op):
+    with pytest.raises(RuntimeError, match="^some_op: the cpu voice needs a_missing_module, which is not installed$"):
+        backend.choose(op, np.zeros(1))
