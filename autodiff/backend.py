@@ -33,7 +33,7 @@ def choose(op: str, x: Any) -> ModuleType:
     voice = "gpu" if on_gpu(x) else _on_host.get()
     name = op.rpartition(".")[2]
     if voice == "gpu" and not on_gpu(x):
-        raise RuntimeError(f"{name}: the gpu voice computes on CuPy arrays, got {type(x).__module__}.{type(x).__name__}")
+        raise RuntimeError(f"{name}: the gpu voice computes on CuPy arrays, got a NumPy array")
     try:
         return importlib.import_module(f"{op}.{voice}")
     except ModuleNotFoundError as error:

@@ -16,7 +16,7 @@ fun; a failure says whether one is near.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,14 +40,15 @@ class Result:
 
     def __str__(self) -> str:
         verdict = "ok" if self.passed else "FAILED"
-        return f"{self.check:<13} input {self.input}   error {self.error:.1e}   tolerance {self.tolerance:.0e}   {verdict}"
+        error = f"error {self.error:.1e}   tolerance {self.tolerance:.0e}"
+        return f"{self.check:<13} input {self.input}   {error}   {verdict}"
 
 
 def vjp(fun: Fun, *arrays, eps: float = 1e-5, rtol: float = 1e-6, atol: float = 1e-8, seed: int = 0) -> list[Result]:
     """Compare the gradient of every input with central differences along a random direction: equation (1).
 
-    fun takes as many Tensors as there are arrays and returns a Tensor of any shape. Two evaluations an input, whatever
-    its size. Raises AssertionError if one differs by more than `rtol` of the larger plus `atol`; it names the input, the
+    fun takes as many Tensors as there are arrays and returns a Tensor of any shape. Two evaluations an input,
+    whatever its size. Raises AssertionError if one differs by more than `rtol` of the larger plus `atol`; it names the input, the
     element that differs most, both values, and whether a kink is near.
     """
     rng = np.random.default_rng(seed)
@@ -76,9 +77,10 @@ def adjoint(fun: Fun, *arrays, rtol: float = 1e-12, atol: float = 1e-12, seed: i
         forward = grad(transposed, start, gy=v.astype(y.dtype)).data if transposed.requires_grad else np.zeros(y.shape)
         backward = grad(y, xs[i], gy=u.astype(y.dtype)).data
         scale = float(np.linalg.norm(forward) * np.linalg.norm(u))
-        result = _compare("adjoint", i, float(np.vdot(forward, u)), float(np.vdot(v, backward)), rtol, atol, scale)
+        left, right = float(np.vdot(forward, u)), float(np.vdot(v, backward))
+        result = _compare("adjoint", i, left, right, rtol, atol, scale)
         if not result.passed:
-            raise AssertionError(f"{result}: <J v, u> = {np.vdot(forward, u):.17g}, <v, J^T u> = {np.vdot(v, backward):.17g}")
+            raise AssertionError(f"{result}: <J v, u> = {left:.17g}, <v, J^T u> = {right:.17g}")
         results.append(result)
     return results
 
@@ -108,7 +110,8 @@ def second_order(
 
         return derivative
 
-    results = [Result("second order", r.input, r.error, r.tolerance) for r in _second(along, arrays, directions, eps, rtol, atol)]
+    results = vjp(along(directions[0]), *arrays, eps=eps, rtol=rtol, atol=atol)
+    results = [replace(result, check="second order") for result in results]
     products = []
     for v, w in (directions, directions[::-1]):
         _, hessian_v = _gradients(along(v), arrays, rng, np.ones(()))
@@ -128,10 +131,6 @@ def report(fun: Fun, *arrays, seed: int = 0) -> str:
         except AssertionError as failure:
             lines.append(f"{check.__name__:<13} FAILED: {failure}")
     return "\n".join(lines)
-
-
-def _second(along, arrays, directions, eps, rtol, atol):
-    return vjp(along(directions[0]), *arrays, eps=eps, rtol=rtol, atol=atol)
 
 
 def _gradients(fun: Fun, arrays, rng, u=None) -> tuple[np.ndarray, list[np.ndarray]]:

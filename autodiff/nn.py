@@ -162,7 +162,10 @@ class Conv2d(Module):
 
 
 class ConvTranspose2d(Module):
-    """`ops.conv_transpose2d` with its weight and bias. An output pixel meets 1 / stride^2 of the taps: fan-in counts those."""
+    """`ops.conv_transpose2d` with its weight and bias.
+
+    An output pixel meets one in stride^2 of the taps; the fan-in of the initialiser counts those.
+    """
 
     def __init__(
         self,

@@ -90,13 +90,15 @@ class Adam:
 class ReduceOnPlateau:
     """Multiply the learning rate by `factor` when a loss has not fallen by `min_delta` for `patience` steps.
 
-    The defaults are those of Keras's ReduceLROnPlateau, which the paper's "reduced by factor of 10 when valid loss stops
-    decreasing" describes (section 4.1). `reductions` counts how often that has happened.
+    The defaults are those of Keras's ReduceLROnPlateau, which the paper's "reduced by factor of 10 when valid loss
+    stops decreasing" describes (section 4.1). `reductions` counts how often that has happened.
     """
 
     def __init__(self, optimiser: Adam, factor: float = 0.1, patience: int = 10, min_delta: float = 1e-4):
         if not 0 < factor < 1 or patience < 1:
-            raise ValueError(f"ReduceOnPlateau: factor {factor}, patience {patience}, expected 0 < factor < 1, patience >= 1")
+            raise ValueError(
+                f"ReduceOnPlateau: factor {factor}, patience {patience}, expected 0 < factor < 1 and patience >= 1"
+            )
         self.optimiser, self.factor, self.patience, self.min_delta = optimiser, factor, patience, min_delta
         self.best, self.waited, self.reductions = math.inf, 0, 0
 

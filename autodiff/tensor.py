@@ -171,7 +171,7 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
 
 
 def as_tensor(x: Any, dtype: Any = None) -> Tensor:
-    """x itself, an array as a constant, or a number as a constant of the floating `dtype`: 2.0 must not promote float32."""
+    """x itself, an array as a constant, or a number as a constant of `dtype`: 2.0 must not promote float32."""
     if isinstance(x, Tensor):
         return x
     if isinstance(x, (bool, int, float, np.generic)):

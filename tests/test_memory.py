@@ -1,4 +1,4 @@
-"""keep_freed_memory: pages of a freed array are not asked of the system again. In a process of its own: it is for good."""
+"""keep_freed_memory: the pages of a freed array are used again. In a process of its own, since it is for good."""
 
 import ctypes
 import subprocess

@@ -78,6 +78,7 @@ def test_as_tensor():
     x = variable(1.0)
     assert as_tensor(x) is x
     assert as_tensor(2.5, np.float32).dtype == np.float32
+    assert as_tensor(2.5, np.int64).item() == 2.5  # beside integers a number keeps its fraction
     assert as_tensor(np.ones(2), np.float32).dtype == np.float64  # an array has a precision of its own
 
 
@@ -125,6 +126,23 @@ def test_data_may_be_assigned():
     x.data = np.array(5.0)
     (x * x).backward()
     assert x.grad.item() == 10.0
+
+
+def test_single_precision_stays_single():
+    x = Tensor(np.array([2.0, 3.0], np.float32), requires_grad=True)
+    y = (x * x).sum()
+    for g in (grad(y, x), grad(y, x, create_graph=True), grad(y, y)):
+        assert g.dtype == np.float32
+    y.backward()
+    y.backward()
+    assert x.grad.dtype == np.float32
+
+
+def test_an_array_on_the_left_reaches_tensor():
+    x = variable(2.0, 3.0)
+    y = np.array([10.0, 20.0]) * x
+    assert isinstance(y, Tensor)
+    assert_array_equal(grad(y.sum(), x).data, [10.0, 20.0])
 
 
 def test_only_variables_keep_their_gradient():

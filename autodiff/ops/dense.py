@@ -16,7 +16,9 @@ def dense(x, weight, bias=None) -> Tensor:
     inputs = (x, weight) if bias is None else (x, weight, as_tensor(bias))
     check_dtypes("dense", *inputs)
     if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
-        raise ValueError(f"dense: inputs {x.shape} and weight {weight.shape}, expected (N, inputs) and (outputs, inputs)")
+        raise ValueError(
+            f"dense: inputs {x.shape} and weight {weight.shape}, expected (N, inputs) and (outputs, inputs)"
+        )
     if bias is not None and inputs[2].shape != weight.shape[:1]:
         raise ValueError(f"dense: bias {inputs[2].shape}, weight {weight.shape} expects {weight.shape[:1]}")
     y = matmul(x, transpose(weight))

@@ -30,7 +30,7 @@ def localisation_layers(
     H, W = feature_size("AffineSTN", image_size, 5, 3, padding)
     layers: list[Module] = []
     for inputs in (channels, 20, 20):
-        convolution = Conv2d(inputs, 20, 5, padding=conv_padding("AffineSTN", padding), rng=rng, dtype=dtype)
+        convolution = Conv2d(inputs, 20, 5, padding=conv_padding(padding), rng=rng, dtype=dtype)
         layers += [convolution, ReLU(), MaxPool2d(2)]
     last = Dense(50, 6, rng=rng, dtype=dtype, initial=zeros)
     last.bias.data = identity_theta(dtype)

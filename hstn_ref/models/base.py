@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ class Classifier(Module):
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"{type(self).__name__}: dtype {self.dtype}, expected float32 or float64")
+        check_choices(type(self).__name__, options)
         self.options = {"image_size": list(self.image_size), **options}
 
     def run(self, images: Tensor) -> Outputs:
@@ -44,7 +46,8 @@ class Classifier(Module):
     def forward(self, images: Any) -> Tensor:
         """The logits (N, classes) of images (N, channels, H, W).
 
-        Raises ValueError if the images do not have the size the network was built for, TypeError if they are not floating.
+        Raises ValueError if the images are not of the size that the network was built for, TypeError if they are
+        not floating.
         """
         return self.run(self._images(images)).logits
 
@@ -88,7 +91,7 @@ class Classifier(Module):
         return images if images.dtype == self.dtype else Tensor(images.data.astype(self.dtype))
 
 
-def feature_size(owner: str, image_size: tuple[int, int], kernel: int, levels: int, padding: Any) -> tuple[int, int]:
+def feature_size(owner: str, image_size: tuple[int, int], kernel: int, levels: int, padding: str) -> tuple[int, int]:
     """(H, W) after `levels` times [convolution, 2x2 pooling]. Raises ValueError if nothing is left of the image."""
     sizes = []
     for size in image_size:
@@ -103,8 +106,27 @@ def feature_size(owner: str, image_size: tuple[int, int], kernel: int, levels: i
     return sizes[0], sizes[1]
 
 
-def conv_padding(owner: str, padding: str) -> Any:
+CHOICES = {
+    "padding": ("valid", "same"),
+    "border": ("zeros", "edge", "reflect"),
+    "coords": ("normalised", "isotropic", "pixel"),
+    "norm": ("l1", "l2", "squared"),
+    "form": ("laplacian", "hessian"),
+    "reduction": ("mean", "sum"),
+    "flow_unit": ("pixel", "normalised"),
+    "combine": ("sum", "compose"),
+    "down": ("pool", "conv"),
+    "crop": ("last", "first"),
+}
+
+
+def check_choices(owner: str, options: Mapping[str, Any]) -> None:
+    """Raise ValueError for the first option whose value is not among its CHOICES."""
+    for name, known in CHOICES.items():
+        if name in options and options[name] not in known:
+            raise ValueError(f"{owner}: unknown {name} {options[name]!r}, expected one of {', '.join(known)}")
+
+
+def conv_padding(padding: str) -> Any:
     """The `padding` of a convolution from its name in the options."""
-    if padding not in ("valid", "same"):
-        raise ValueError(f"{owner}: unknown padding {padding!r}, expected 'valid' or 'same'")
     return 0 if padding == "valid" else "same"

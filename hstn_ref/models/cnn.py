@@ -25,7 +25,7 @@ def cnn_layers(
     dropout_rng = rng.spawn(1)[0]
     layers: list[Module] = []
     for inputs in (channels, 32, 32):
-        convolution = Conv2d(inputs, 32, 3, padding=conv_padding("CNN", padding), rng=rng, dtype=dtype)
+        convolution = Conv2d(inputs, 32, 3, padding=conv_padding(padding), rng=rng, dtype=dtype)
         layers += [convolution, ReLU(), MaxPool2d(2), Dropout(rate, dropout_rng)]
     head = [Flatten(), Dense(32 * H * W, 256, rng=rng, dtype=dtype), ReLU(), Dense(256, classes, rng=rng, dtype=dtype)]
     return Sequential(*layers, *head)

@@ -5,8 +5,9 @@
     level l     deconv(base 2^l, 3x3, stride 2) -> beside the skip -> convs x [conv(base 2^l, 3x3)]   l = depth-1 .. 0
     output      conv(2, 3x3), zero at the start, linear: w = (u, v)
 
-Filters double after each downsampling and halve after each deconvolution; every layer but the last has a ReLU. The figure is
-lost and the text leaves depth and width open: docs/paper-map.md gives the reasons for (base, depth, convs) = (32, 2, 2).
+Filters double after each downsampling and halve after each deconvolution; every layer but the last has a ReLU. The
+figure is lost and the text leaves depth and width open: docs/paper-map.md gives the reasons for (base, depth, convs) =
+(32, 2, 2).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from autodiff import Tensor
 from autodiff.nn import Conv2d, ConvTranspose2d, MaxPool2d, Module, Sequential, zeros
 from autodiff.ops import concatenate, relu
 
+from .base import check_choices
+
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -26,8 +29,9 @@ class FlowGenerator(Module):
     """Images (N, inputs, H, W) of any size from 2^depth up -> optical flow field (N, 2, H, W).
 
     down: "pool", 2x2 max-pooling, or "conv", a 3x3 convolution with stride 2.
-    crop: a stride-2 deconvolution gives 2n+1 rows for n; where 2n are wanted, the "last" row and column (TensorFlow, Keras)
-    or the "first" (PyTorch with padding 1, output_padding 1) are cut off. An odd image takes all 2n+1, so any size works.
+    crop: a stride-2 deconvolution gives 2n+1 rows for n; where 2n are wanted, the "last" row and column (TensorFlow,
+    Keras) or the "first" (PyTorch with padding 1, output_padding 1) are cut off. An odd image takes all 2n+1, so any
+    size works.
     """
 
     def __init__(
@@ -42,9 +46,7 @@ class FlowGenerator(Module):
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ):
-        for option, value, known in (("down", down, ("pool", "conv")), ("crop", crop, ("last", "first"))):
-            if value not in known:
-                raise ValueError(f"FlowGenerator: unknown {option} {value!r}, expected one of {', '.join(known)}")
+        check_choices("FlowGenerator", {"down": down, "crop": crop})
         if min(inputs, base, depth, convs) < 1:
             raise ValueError(f"FlowGenerator: base {base}, depth {depth}, convs {convs}, expected at least 1 each")
         same: dict[str, Any] = {"padding": "same", "rng": rng, "dtype": dtype}

@@ -44,7 +44,8 @@ class HSTN(Classifier):
     flow_unit         "pixel", the unit of the penalty, or "normalised", where the image is 2 wide
     combine           "sum", Hx + w as printed, or "compose", the linear motion taken at x + w(x)
     detach_first_warp whether the localisation network gets no gradient through the flow generator's input
-    down, crop        as in FlowGenerator; border: the sampler's; coords: the converter's; padding: of the bracketed nets
+    down, crop        as in FlowGenerator
+    border, coords    of the sampler and of the converter; padding: of localisation network and CNN
     """
 
     name = "hstn"
@@ -75,9 +76,8 @@ class HSTN(Classifier):
     ):
         options = {name: value for name, value in locals().items() if name not in _NOT_OPTIONS}
         super().__init__(image_size, dtype, options)
-        for name, known in _CHOICES.items():
-            if options[name] not in known:
-                raise ValueError(f"HSTN: unknown {name} {options[name]!r}, expected one of {', '.join(known)}")
+        if preset not in PRESETS:
+            raise ValueError(f"HSTN: unknown preset {preset!r}, expected one of {', '.join(PRESETS)}")
         self.border, self.coords, self.combine, self.detach_first_warp = border, coords, combine, detach_first_warp
         self.alpha, self.beta, self.norm, self.form, self.reduction = alpha, beta, norm, form, reduction
         H, W = self.image_size
@@ -112,8 +112,3 @@ class HSTN(Classifier):
 
 
 _NOT_OPTIONS = ("self", "__class__", "image_size", "dtype", "rng")
-_CHOICES = {
-    "preset": tuple(PRESETS),
-    "flow_unit": ("pixel", "normalised"),
-    "combine": ("sum", "compose"),
-}

@@ -100,6 +100,13 @@ def test_power(p, data):
     check.second_order(lambda t: t**p, x)
 
 
+@pytest.mark.parametrize("p", [2, 2.5, np.float64(2.5)])
+def test_power_keeps_the_dtype(p):
+    x = Tensor(np.array([1.0, 2.0], np.float32), requires_grad=True)
+    y = x**p
+    assert y.dtype == gradients(y, x)[0].dtype == np.float32
+
+
 def test_power_at_zero():
     x = Tensor(np.zeros(1), requires_grad=True)
     assert_array_equal(gradients(x**2, x), [[0.0]])

@@ -50,6 +50,11 @@ def test_the_share_that_is_dropped(rate):
     assert abs((y == 0).mean() - rate) < 4 * deviation
 
 
+def test_every_number_has_a_chance_of_its_own():
+    y = dropout(np.ones((50, 50)), 0.5, np.random.default_rng(0)).data
+    assert len(np.unique(y, axis=0)) == len(np.unique(y, axis=1)) == 50
+
+
 def test_successive_calls_draw_new_masks():
     rng = np.random.default_rng(0)
     first, second = (dropout(np.ones(100), 0.5, rng).data for _ in range(2))

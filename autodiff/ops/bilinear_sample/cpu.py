@@ -80,8 +80,7 @@ def _scatter(g, l, m, v, u, plane):
 def _taps(grid, shift, size, order, border):
     """index and weight, (2, K) each, of the taps of K pixels along one axis: `_taps_1d` of reference.py.
 
-    Typed constants keep float32 from becoming float64. An index is clipped while it is a float: NaN becomes
-    0.
+    Typed constants keep float32 from becoming float64. An index is clipped as a float, which makes 0 of NaN.
     """
     index, weight = np.empty((2, grid.size), np.uint32), np.empty((2, grid.size), shift.dtype)
     real = shift.dtype.type

@@ -92,16 +92,16 @@ def _taps(motion, size, a, b, border):
 
 def _taps_1d(x, size, order, border):
     """The two (index, weight) that positions x meet along an axis of `size` pixels."""
-    period = max(2 * (size - 1), 1)
-    with np.errstate(invalid="ignore"):  # infinity has no mirror image
-        x = (
-            x - period * np.floor(x / period) if border == "reflect" else np.clip(x, -2, size)
-        )  # (1) stays the same
+    if border == "reflect":
+        period = max(2 * (size - 1), 1)
+        with np.errstate(invalid="ignore"):  # infinity has no mirror image
+            x = x - period * np.floor(x / period)
+    else:
+        x = np.clip(x, -2, size)  # all positions beyond have the same taps
     q = np.floor(x)
     t = x - q
-    taps = (
-        [(q, 1 - t), (q + 1, t)] if order == 0 else [(q, 0 * t - 1), (q + 1, 0 * t + 1)]
-    )  # (2), keeping a NaN
+    weights = (1 - t, t) if order == 0 else (0 * t - 1, 0 * t + 1)  # (2); 0 t keeps a NaN
+    taps = (q, weights[0]), (q + 1, weights[1])
     (k, v), (m, u) = [_continued(q, weight, size, border) for q, weight in taps]
     return (k, np.where(k == m, v + u, v)), (m, np.where(k == m, 0, u))
 

@@ -1,7 +1,8 @@
 """Max-pooling: the mathematics. cpu.py is a faster translation of this page.
 
-    x[n,c,h,w]  images    y[n,c,i,j]  maxima    size (U, V)  stride (s, t)  padding ((top, bottom), (left, right))
-    positions[n,c,i,j]    h W + w of the pixel that y[n,c,i,j] was taken from, in the plane of H x W pixels
+    x[n,c,h,w]  images, y[n,c,i,j] maxima of windows of size (U, V), at strides (s, t),
+                of the images with padding ((top, bottom), (left, right))
+    positions[n,c,i,j]  the h W + w of the pixel that y[n,c,i,j] was taken from
 
     y[n,c,i,j] = max_{u<U, v<V}  x[n, c, s i + u - top, t j + v - left]     over the pixels that exist  (1)
     I = floor((H + top + bottom - U) / s) + 1,  J likewise: a remainder that fills no window is left out  (2)
