@@ -2,7 +2,7 @@
 
     /                   attributes: format, version, package_version, model, options (JSON), dtype
     /weights            one data set a parameter, by its dotted name
-    /training           only in a checkpoint of training; attribute: state (JSON)
+    /training/state     only in a checkpoint of training; UTF-8 bytes of a JSON text
     /training/m         Adam's first moments, by parameter name
     /training/v         Adam's second moments
 
@@ -26,7 +26,7 @@ import numpy as np
 
 import hstn_ref
 from hstn_ref.errors import DataError, FileError
-from hstn_ref.files import atomic_write
+from hstn_ref.files import write_bytes
 
 if TYPE_CHECKING:
     from hstn_ref.models import Classifier
@@ -84,7 +84,8 @@ def load_model(path: str | os.PathLike[str], expected: str | None = None) -> Cla
         model.load_state(checkpoint.weights)
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: {error}") from error
-    return model.eval()
+    model.eval()
+    return model
 
 
 def load_weights(model: Classifier, checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
@@ -105,14 +106,7 @@ def load_weights(model: Classifier, checkpoint: Checkpoint, path: str | os.PathL
 
 def write(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
     """Write a checkpoint, whole or not at all. Raises FileError, naming the reason, if that is impossible."""
-    content = _encode(checkpoint)
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(content)
-    except FileError:
-        raise
-    except OSError as error:  # a full disk, a quota
-        raise FileError(f"cannot write {path}: {error.strerror}; a previous file there is intact") from error
+    write_bytes(path, _encode(checkpoint))
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
@@ -137,16 +131,20 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
 def _encode(checkpoint: Checkpoint) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
-        file.attrs["format"] = FORMAT
+        for name, text in (
+            ("format", FORMAT),
+            ("package_version", checkpoint.package_version),
+            ("model", checkpoint.model),
+            ("options", json.dumps(checkpoint.options)),
+            ("dtype", checkpoint.dtype),
+        ):
+            file.attrs[name] = np.bytes_(text)  # fixed length: only these are covered by a checksum
         file.attrs["version"] = VERSION
-        file.attrs["package_version"] = checkpoint.package_version
-        file.attrs["model"] = checkpoint.model
-        file.attrs["options"] = json.dumps(checkpoint.options)
-        file.attrs["dtype"] = checkpoint.dtype
         _put(file.create_group("weights"), checkpoint.weights)
         if checkpoint.training is not None:
+            state = np.frombuffer(json.dumps(checkpoint.training.state).encode(), np.uint8)
             training = file.create_group("training")
-            training.attrs["state"] = json.dumps(checkpoint.training.state)
+            _put(training, {"state": state})
             _put(training.create_group("m"), checkpoint.training.m)
             _put(training.create_group("v"), checkpoint.training.v)
     return buffer.getvalue()
@@ -160,13 +158,13 @@ def _put(group: h5py.Group, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _check_format(file: h5py.File, path: str | os.PathLike[str]) -> None:
-    if file.attrs.get("format") != FORMAT:
-        raise DataError(f"{path}: the file is not a checkpoint (its format is {file.attrs.get('format')!r})")
+    if "version" not in file.attrs or file.attrs.get("format") != FORMAT.encode():
+        raise DataError(f"{path}: the file is not a checkpoint (its attribute 'format' is not {FORMAT!r})")
     version = int(file.attrs["version"])
     if version > VERSION:
         raise DataError(
             f"{path}: the checkpoint has format version {version}, made by hstn-ref "
-            f"{file.attrs.get('package_version')}; hstn-ref {hstn_ref.__version__} reads up to {VERSION}"
+            f"{_text(file, 'package_version')}; hstn-ref {hstn_ref.__version__} reads up to {VERSION}"
         )
 
 
@@ -174,19 +172,24 @@ def _decode(file: h5py.File) -> Checkpoint:
     training = None
     if "training" in file:
         group = file["training"]
-        training = TrainingState(_get(group["m"]), _get(group["v"]), json.loads(group.attrs["state"]))
+        state = json.loads(group["state"][()].tobytes())
+        training = TrainingState(_get(group["m"]), _get(group["v"]), state)
     return Checkpoint(
-        model=file.attrs["model"],
-        options=json.loads(file.attrs["options"]),
-        dtype=file.attrs["dtype"],
+        model=_text(file, "model"),
+        options=json.loads(_text(file, "options")),
+        dtype=_text(file, "dtype"),
         weights=_get(file["weights"]),
         training=training,
-        package_version=file.attrs["package_version"],
+        package_version=_text(file, "package_version"),
     )
 
 
 def _get(group: h5py.Group) -> Arrays:
     return {name: group[name][()] for name in group}
+
+
+def _text(file: h5py.File, name: str) -> str:
+    return file.attrs[name].decode()
 
 
 def _reason(error: Exception) -> str:

@@ -47,7 +47,8 @@ class TrainingConfig:
 
     lr_multipliers      by parameter-name prefix ("localisation"), a factor to lr; the longest prefix counts
     patience            epochs without a lower validation loss after which lr is divided by 10
-    reductions          training ends, before `epochs`, when lr has been divided so often
+    reductions          training ends, before `epochs`, when lr has been divided so often for that reason
+    lr_drops            epochs after which lr is divided by 10 in any case
     seed                of weights, order of the images and dropout
     checkpoint_minutes  between checkpoints within an epoch; the end of an epoch always has one
     """
@@ -58,6 +59,7 @@ class TrainingConfig:
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     patience: int = 10
     reductions: int = 2
+    lr_drops: tuple[int, ...] = ()
     seed: int = 0
     checkpoint_minutes: float = 5.0
 
@@ -67,6 +69,8 @@ class TrainingConfig:
             _require(value >= 1, f"training.{name} is {value}, expected at least 1")
         _require(0 < self.lr < float("inf"), f"training.lr is {self.lr}, expected a positive number")
         _require(self.seed >= 0, f"training.seed is {self.seed}, expected at least 0")
+        for epoch in self.lr_drops:
+            _require(epoch >= 1, f"training.lr_drops has {epoch}, expected epochs from 1")
         minutes = self.checkpoint_minutes
         _require(minutes >= 0, f"training.checkpoint_minutes is {minutes}, expected at least 0")
         for name, x in self.lr_multipliers.items():
@@ -167,10 +171,9 @@ def write(config: RunConfig, path: str | os.PathLike[str]) -> None:
     """Write the configuration as TOML, whole or not at all. Raises FileError if that is impossible."""
     import tomli_w
 
-    from hstn_ref.files import atomic_write
+    from hstn_ref.files import write_bytes
 
-    with atomic_write(path) as temporary:
-        temporary.write_text(tomli_w.dumps(to_dict(config)), encoding="utf-8")
+    write_bytes(path, tomli_w.dumps(to_dict(config)).encode())
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def to_dict(config: Any) -> dict[str, Any]:
         elif isinstance(value, Mapping):
             table[name] = {key: _plain(item) for key, item in value.items()}
         elif value is not None:
-            table[name] = value
+            table[name] = _plain(value)
     return table
 
 
@@ -212,18 +215,22 @@ def _converted(hint: Any, value: Any, name: str) -> Any:
     """The value as the type `hint`, or ConfigError."""
     if isinstance(hint, types.UnionType):  # always "type | None", and TOML has no None
         hint = hint.__args__[0]
-    if dataclasses.is_dataclass(hint) or typing.get_origin(hint):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{name} is {value!r}, expected a table")
-        if dataclasses.is_dataclass(hint):
-            return from_dict(hint, value, f"{name}.")
-        item = typing.get_args(hint)[1]
-        return {key: v if item is Any else _converted(item, v, f"{name}.{key}") for key, v in value.items()}
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise ConfigError(f"{name} is {value!r}, expected {_KINDS[hint]}")
-    return value
+    if hint in _KINDS:
+        if hint is float and type(value) is int:
+            return float(value)
+        if type(value) is not hint:
+            raise ConfigError(f"{name} is {value!r}, expected {_KINDS[hint]}")
+        return value
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{name} is {value!r}, expected a list")
+        return tuple(_converted(typing.get_args(hint)[0], item, name) for item in value)
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name} is {value!r}, expected a table")
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, f"{name}.")  # type: ignore[arg-type]
+    item = typing.get_args(hint)[1]
+    return {key: v if item is Any else _converted(item, v, f"{name}.{key}") for key, v in value.items()}
 
 
 def _plain(value: Any) -> Any:

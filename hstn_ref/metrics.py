@@ -64,9 +64,7 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _check(name: str, logits: np.ndarray, labels: np.ndarray) -> None:
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or logits.size == 0:
-        raise ValueError(
-            f"{name}: logits {logits.shape} and labels {labels.shape}, expected (N > 0, K), (N,)"
-        )
+        raise ValueError(f"{name}: logits {logits.shape} and labels {labels.shape}, expected (N > 0, K), (N,)")
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise ValueError(
             f"{name}: labels span {labels.min()}..{labels.max()}, logits {logits.shape} have classes "

@@ -1,0 +1,63 @@
+"""hstn evaluate"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True)
+@click.option(
+    "--data",
+    "source",
+    metavar="SPEC",
+    default="embedded",
+    show_default=True,
+    help="embedded, a folder with the files of MNIST, an .npz or an .h5 file.",
+)
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option("--threads", type=int, help="[default: all cores]")
+@click.option("--figure", metavar="PNG", help="Draw what the network sees of the first test images.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the results, with confusion matrices, as JSON.")
+def evaluate(
+    checkpoints: tuple[str, ...],
+    source: str,
+    batch_size: int,
+    threads: int | None,
+    figure: str | None,
+    json_file: str | None,
+) -> None:
+    """Judge trained networks on test images.
+
+    CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`.
+
+    \b
+    Examples:
+      hstn evaluate runs/hstn/best.h5 --figure stages.png
+      hstn evaluate runs/*/best.h5 --data mnist/ --json results.json
+    """
+    if figure and len(checkpoints) > 1:
+        raise click.UsageError("--figure draws one network, but there are several checkpoints.")
+    from autodiff.memory import keep_freed_memory
+    from hstn_ref import machine, runs
+    from hstn_ref.checkpoint import load_model
+    from hstn_ref.cli.output import print_results
+    from hstn_ref.data import open_data
+    from hstn_ref.files import write_bytes
+
+    keep_freed_memory()
+    machine.set_threads(threads)
+    test = open_data(source).test
+    results = [{"name": path, **runs.judge(path, test, batch_size)} for path in checkpoints]
+    names = {result["model"] for result in results}
+    if len(names) == len(results):  # short names, if they tell the rows apart
+        results = [{**result, "name": result["model"]} for result in results]
+    print_results(results)
+    if json_file:
+        write_bytes(json_file, (json.dumps(results, indent=2) + "\n").encode())
+    if figure:
+        from hstn_ref.plots import save_figure
+
+        save_figure(runs.picture(load_model(checkpoints[0]), test), figure)

@@ -1,0 +1,29 @@
+"""Tables on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_results(results: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:
+    """A row for each result of `runs.judge`; "name" overrides the name of the model."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("network")
+    for heading in ("test accuracy", "cross entropy", "parameters", "ms / image"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        table.add_row(
+            result.get("name", result["model"]),
+            f"{result['accuracy']:.4f}",
+            f"{result['cross_entropy']:.4f}",
+            f"{result['parameters']:,}",
+            f"{1000 / result['images_per_second']:.2f}",
+        )
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file has no width
+        console.width = 120
+    console.print(table)

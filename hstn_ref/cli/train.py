@@ -1,0 +1,188 @@
+"""hstn train"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hstn_ref import config as configuration
+from hstn_ref.config import RunConfig, TrainingConfig
+from hstn_ref.errors import FileError
+
+DEFAULT = TrainingConfig()
+
+
+def assignments(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE options as a dict; a value is read as TOML (3, 0.5, true, [60, 60]) or else is a text."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", ctx, parameter)
+        try:
+            values[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = value
+    return values
+
+
+@click.command()
+@click.option("--config", "config_file", metavar="FILE", help="A TOML file with the settings; flags override it.")
+@click.option("--model", help="cnn, affine_stn or hstn.  [default: hstn]")
+@click.option("--preset", help="Size of HSTN's flow generator: tiny, small or paper.  [default: paper]")
+@click.option(
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=assignments,
+    help="An option of the network's constructor, e.g. padding=same; may be repeated.",
+)
+@click.option("--dtype", help="float32 or float64.  [default: float32]")
+@click.option(
+    "--data",
+    "source",
+    metavar="SPEC",
+    help="embedded, a folder with the files of MNIST, an .npz or an .h5 file.  [default: embedded]",
+)
+@click.option(
+    "--fresh/--fixed",
+    default=None,
+    help="Whether every epoch has other clutter around the digits.  [default: fresh]",
+)
+@click.option("--out", metavar="FOLDER", help="The folder of the run.  [default: runs/MODEL]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
+@click.option("--epochs", type=int, help=f"At most.  [default: {DEFAULT.epochs}]")
+@click.option("--batch-size", type=int, help=f"[default: {DEFAULT.batch_size}]")
+@click.option("--lr", type=float, help=f"Learning rate of Adam.  [default: {DEFAULT.lr:g}]")
+@click.option(
+    "--lr-multiplier",
+    "lr_multipliers",
+    metavar="NAME=FACTOR",
+    multiple=True,
+    callback=assignments,
+    help="A factor to the learning rate of some parameters, e.g. localisation=0.1; may be repeated.",
+)
+@click.option(
+    "--patience",
+    type=int,
+    help="Epochs without a lower validation loss after which the learning rate is divided by 10.  "
+    f"[default: {DEFAULT.patience}]",
+)
+@click.option(
+    "--reductions",
+    type=int,
+    help=f"Divisions of the learning rate after which training ends.  [default: {DEFAULT.reductions}]",
+)
+@click.option(
+    "--lr-drop",
+    "lr_drops",
+    metavar="EPOCH",
+    type=int,
+    multiple=True,
+    help="An epoch after which the learning rate is divided by 10 in any case; may be repeated.",
+)
+@click.option("--seed", type=int, help=f"Of weights, order and dropout.  [default: {DEFAULT.seed}]")
+@click.option("--pretrain-epochs", type=int, help="Of HSTN's first stage; 0 leaves it out.  [default: as --epochs]")
+@click.option(
+    "--localisation-from",
+    metavar="CHECKPOINT",
+    help="Take HSTN's localisation network from a trained network instead of the first stage.",
+)
+@click.option("--checkpoint-minutes", type=float, help=f"[default: {DEFAULT.checkpoint_minutes:g}]")
+@click.option("--threads", type=int, help="Results do not depend on it.  [default: all cores]")
+@click.option("--quiet", is_flag=True, help="Show nothing but errors and the result.")
+def train(
+    config_file: str | None,
+    model: str | None,
+    preset: str | None,
+    options: dict[str, Any],
+    dtype: str | None,
+    source: str | None,
+    fresh: bool | None,
+    out: str | None,
+    resume: bool,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    lr_multipliers: dict[str, Any],
+    patience: int | None,
+    reductions: int | None,
+    lr_drops: tuple[int, ...],
+    seed: int | None,
+    pretrain_epochs: int | None,
+    localisation_from: str | None,
+    checkpoint_minutes: float | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Train a network on cluttered digits.
+
+    The procedure is that of section 4.1 of the paper: Adam with learning rate 1e-4, divided by 10 when the
+    validation loss stops falling. HSTN is trained in two stages: first an Affine-STN (in the sub-folder
+    affine_stn), then HSTN, whose localisation network begins with the Affine-STN's weights.
+
+    The folder of the run then has checkpoint.h5 (the state of training), best.h5 (the network of the highest
+    validation accuracy), history.jsonl, config.toml, result.json (accuracy on the test images), curves.png and
+    stages.png. Ctrl-C saves before it leaves; a resumed run ends with the same bits as one without a break.
+
+    \b
+    Examples:
+      hstn train --model cnn --epochs 20
+      hstn train --model hstn --preset small --data mnist/ --out runs/small
+      hstn train --config runs/small/config.toml --seed 1 --out runs/small-1
+      hstn train --resume --out runs/small
+      hstn train --model hstn --localisation-from runs/affine_stn/best.h5
+    """
+    if resume and (config_file or not out):
+        raise click.UsageError("--resume needs --out FOLDER and reads the settings from there, not from --config.")
+    from hstn_ref.cli.output import print_results
+    from hstn_ref.runs import BEST, STAGES
+
+    flags = {
+        "threads": threads,
+        "data.source": source,
+        "data.fresh": fresh,
+        "model.name": model,
+        "model.dtype": dtype,
+        "model.options": options if preset is None else {**options, "preset": preset},
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "training.lr": lr,
+        "training.lr_multipliers": lr_multipliers,
+        "training.patience": patience,
+        "training.reductions": reductions,
+        "training.lr_drops": lr_drops or None,
+        "training.seed": seed,
+        "training.checkpoint_minutes": checkpoint_minutes,
+        "pretraining.epochs": pretrain_epochs,
+        "pretraining.localisation_from": localisation_from,
+    }
+    if resume:
+        config_file = str(Path(out or "") / "config.toml")
+        if not Path(config_file).is_file():
+            raise FileError(f"there is no run to resume in {out}: it has no config.toml")
+    config = (configuration.read(config_file) if config_file else RunConfig()).override(flags)
+    out = out or f"runs/{config.model.name}"
+    print_results([run(config, out, resume=resume, quiet=quiet)])
+    click.echo(f"The network is in {Path(out, BEST)}, pictures in {Path(out, STAGES)}.")
+
+
+def run(config: RunConfig, out: str, *, resume: bool = False, quiet: bool = False) -> dict[str, Any]:
+    """Train in the folder `out`, and return the result; say how to go on if the user stops it."""
+    from autodiff.memory import keep_freed_memory
+    from hstn_ref import runs
+    from hstn_ref.stopping import Interrupted
+
+    keep_freed_memory()
+    command = shlex.join(["hstn", *sys.argv[1:]])
+    try:
+        return runs.train(config, out, resume=resume, quiet=quiet, command=command)
+    except Interrupted as interruption:
+        advice = f"stopped and saved; continue with: hstn train --resume --out {shlex.quote(out)}"
+        raise Interrupted(advice, interruption.signal_number) from interruption

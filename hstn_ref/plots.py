@@ -1,0 +1,183 @@
+"""Pictures: training curves, what a network sees on the way, motion fields as arrows and as colours.
+
+Every function draws into a matplotlib Figure of its own; there is no global state, and no display is needed.
+`save_figure` writes a PNG. Images are drawn with y downwards, as everywhere in this package.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from hstn_ref.colours import motion_colours, wheel
+from hstn_ref.files import write_bytes
+from hstn_ref.history import Epoch, best
+
+TRAIN, VALID, MARK, WRONG = "#4c78a8", "#e45756", "#72777f", "#c2272d"
+DPI = 120
+ARROWS = 10  # along the longer side of a motion field
+CELL = 1.15  # inches, the width of an image in the picture of the stages
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, whole or not at all. Raises FileError if that is impossible."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI)
+    write_bytes(path, content.getvalue())
+
+
+def training_curves(history: Sequence[Epoch], *, title: str = "") -> Figure:
+    """Loss and accuracy of every epoch; the best one is marked, and where the learning rate fell."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    epochs = [epoch.epoch for epoch in history]
+    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        _axes_style(axes)
+        for split, colour in (("train", TRAIN), ("valid", VALID)):
+            values = [getattr(epoch, f"{split}_{quantity}") for epoch in history]
+            axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=_SPLITS[split])
+        for before, after in pairwise(history):
+            if after.lr < before.lr:
+                axes.axvline(after.epoch - 0.5, color=MARK, linewidth=0.8, linestyle=":")
+                if quantity == "loss":
+                    _note(axes, f"lr {after.lr:g}", (after.epoch - 0.5, axes.get_ylim()[1]), (4, -8), MARK)
+        axes.set(xlabel="epoch", ylabel=quantity, xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    top = best(history)
+    axes.plot(top.epoch, top.valid_accuracy, "o", markersize=9, markerfacecolor="none", color=VALID)
+    _note(axes, f"{top.valid_accuracy:.4f}", (top.epoch, top.valid_accuracy), (-12, 8), VALID)
+    axes.margins(y=0.12)
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def stage_picture(
+    stages: dict[str, np.ndarray], labels: np.ndarray, predictions: np.ndarray, *, title: str = ""
+) -> Figure:
+    """What a network sees on the way: a column an image, a row a stage.
+
+    `stages` is the result of `model.stages(images)`, labels and predictions are (N,). First the images, then
+    the motion field as arrows, from an output pixel to the place its value is taken from, and as colours,
+    then the optical flow field alone. A wrong prediction is red.
+    """
+    N, _, H, W = stages["input"].shape
+    rows = _rows(stages)
+    widths = [CELL] * N + [1.5] * any(row.radius for row in rows)  # inches; the last for the colour wheels
+    size = (0.9 + sum(widths), 0.65 + len(rows) * (CELL * H / W + 0.04))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0))
+    grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
+    for i, row in enumerate(rows):
+        for n in range(N):
+            axes = figure.add_subplot(grid[i, n])
+            row.draw(axes, n)
+            axes.set(xticks=[], yticks=[])
+            if n == 0:
+                axes.set_ylabel(row.label, fontsize=9)
+            if i == 0:
+                colour = "black" if labels[n] == predictions[n] else WRONG
+                axes.set_title(f"{labels[n]} → {predictions[n]}", fontsize=10, color=colour)
+        if row.radius:
+            _draw_wheel(figure.add_subplot(grid[i, N]), row.radius)
+    figure.suptitle(title or "true → predicted", fontsize=10)
+    return figure
+
+
+@dataclass
+class _Row:
+    label: str
+    draw: Callable[[Axes, int], object]  # into these axes, image number n
+    radius: float = 0.0  # of the colour wheel, 0 without
+
+
+def _rows(stages: dict[str, np.ndarray]) -> list[_Row]:
+    """The rows of the picture, as far as the network has these stages."""
+
+    def image(name: str, label: str) -> _Row:
+        return _Row(label, lambda axes, n: axes.imshow(stages[name][n, 0], cmap="gray", vmin=0, vmax=1))
+
+    def colours(name: str, label: str) -> _Row:
+        radius = longest(stages[name])
+        return _Row(label, lambda axes, n: draw_motion(axes, stages[name][n], radius), radius)
+
+    def arrows(name: str, label: str) -> _Row:
+        return _Row(label, lambda axes, n: draw_arrows(axes, stages[name][n], stages["input"][n, 0]))
+
+    wanted = [
+        (image, "input", "input"),
+        (image, "linear", "linearly\nwarped"),
+        (image, "output", "finally\nwarped"),
+        (arrows, "motion", "motion"),
+        (colours, "motion", "motion"),
+        (colours, "flow", "optical\nflow only"),
+    ]
+    return [row(name, label) for row, name, label in wanted if name in stages]
+
+
+def _note(axes: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], colour: str) -> None:
+    """A small text, `offset` points from a place in the units of the axes."""
+    axes.annotate(text, place, xytext=offset, textcoords="offset points", fontsize=8, color=colour)
+
+
+def draw_arrows(axes: Axes, motion: np.ndarray, image: np.ndarray | None = None) -> None:
+    """A motion field (2, H, W) in pixels as arrows of true length, over an image (H, W) in [0, 1].
+
+    An arrow begins at an output pixel p and ends at p + motion(p), where the value of p is taken from.
+    """
+    _, H, W = motion.shape
+    if image is not None:
+        axes.imshow(1 - 0.45 * image, cmap="gray", vmin=0, vmax=1)
+    step = max(H, W) / ARROWS
+    x = np.round(np.arange(step / 2, W, step) - 0.5).astype(int)
+    y = np.round(np.arange(step / 2, H, step) - 0.5).astype(int)
+    u, v = motion[:, y[:, None], x]
+    axes.quiver(
+        x,
+        y,
+        u,
+        v,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        color=TRAIN,
+        width=0.012,
+        headwidth=3.5,
+        minlength=0.1,
+    )
+    axes.set(xlim=(-0.5, W - 0.5), ylim=(H - 0.5, -0.5), aspect="equal")
+
+
+def draw_motion(axes: Axes, motion: np.ndarray, radius: float) -> None:
+    """A motion field (2, H, W) in pixels as colours: see `colours.motion_colours`."""
+    axes.imshow(motion_colours(motion, radius))
+
+
+def longest(motion: np.ndarray) -> float:
+    """The length of the longest vector of motion fields (..., 2, H, W) in pixels, 1 where nothing moves."""
+    return float(np.hypot(motion[..., 0, :, :], motion[..., 1, :, :]).max()) or 1.0
+
+
+def _draw_wheel(axes: Axes, radius: float) -> None:
+    """The legend of a row of colours."""
+    axes.imshow(wheel(201), extent=(-1, 1, 1, -1))
+    axes.set(xlim=(-1.3, 1.3), ylim=(1.5, -1.1))
+    axes.set_axis_off()
+    axes.text(0, 1.1, f"rim: {radius:.3g} px", ha="center", va="top", fontsize=8)
+
+
+def _axes_style(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+_SPLITS = {"train": "training (with dropout)", "valid": "validation"}

@@ -1,0 +1,236 @@
+"""One run, one folder: from a configuration to a trained network and its results.
+
+    config.toml       the configuration, every option of the network spelt out
+    checkpoint.h5     the state of training, see checkpoint.py
+    best.h5           the network of the highest validation accuracy, the one that is judged
+    history.jsonl     a line an epoch
+    affine_stn/       the same for the first stage, if the network is HSTN
+    result.json       test accuracy, cross entropy, time, and where they come from
+    curves.png, stages.png
+
+HSTN is trained in the two stages of section 4.1 (6): an Affine-STN; then HSTN, whose localisation network begins
+with the Affine-STN's weights, everything else fresh, all trained jointly with the penalty (7).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodiff import no_grad
+from hstn_ref import config as configuration
+from hstn_ref import machine, models
+from hstn_ref.checkpoint import load_model
+from hstn_ref.config import ConfigError, RunConfig, TrainingConfig
+from hstn_ref.data import Dataset, DataSplits, open_data
+from hstn_ref.errors import DataError, FileError
+from hstn_ref.files import write_bytes
+from hstn_ref.history import read_history
+from hstn_ref.progress import announce
+from hstn_ref.resuming import MAY_CHANGE
+from hstn_ref.trainer import multipliers, under
+from hstn_ref.training import BEST, CHECKPOINT, HISTORY, Result, evaluate, fit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CONFIG, RESULT, CURVES, STAGES = "config.toml", "result.json", "curves.png", "stages.png"
+FIRST_STAGE = "affine_stn"  # the name of the network and of its folder
+PICTURED = 8  # test images in stages.png: the first ones
+
+
+def train(
+    config: RunConfig,
+    folder: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+    command: str = "",
+) -> dict[str, Any]:
+    """Train a network, judge it on the test images, and write everything into `folder`; returns result.json.
+
+    `resume` goes on where a run in the folder was stopped, in either stage. Raises FileError if the folder
+    cannot be written, or holds a run and is not to be resumed; and as `open_data`, `models.build` and `fit`.
+    """
+    folder = Path(folder)
+    if not resume and any((place / CHECKPOINT).exists() for place in (folder, folder / FIRST_STAGE)):
+        raise FileError(f"{folder} holds a run already; continue it with --resume, or choose another folder")
+    threads = machine.set_threads(config.threads)
+    data = open_data(config.data.source, seed=config.data.seed, fresh=config.data.fresh)
+    model = build(config, data)
+    config = replace(config, model=replace(config.model, options=model.options))
+    multipliers([name for name, _ in model.named_parameters()], config.training.lr_multipliers)  # before stage 1
+    if resume:
+        _check_unchanged(config, folder / CONFIG)
+    configuration.write(config, folder / CONFIG)  # finds out whether the folder can be written
+    stages = {}
+    if not (folder / CHECKPOINT).exists():
+        source = _localisation_source(config, data, folder, resume=resume, quiet=quiet)
+        if source is not None:
+            copy_localisation(source, model)
+    if (folder / FIRST_STAGE / HISTORY).exists():
+        stages[FIRST_STAGE] = read_history(folder / FIRST_STAGE / HISTORY)
+    result = fit(model, data, **_arguments(config.training), folder=folder, resume=resume, quiet=quiet)
+    stages[model.name] = result.history
+    report = {
+        **judge(folder / BEST, data.test, config.training.batch_size),
+        "best_epoch": result.best.epoch,
+        "valid_accuracy": result.best.valid_accuracy,
+        "epochs": {name: len(history) for name, history in stages.items()},
+        "seconds": sum(epoch.seconds for history in stages.values() for epoch in history),
+        "seed": config.training.seed,
+        "threads": threads,
+        "data": {"source": config.data.source, **data.attributes},
+        "command": command,
+        "commit": machine.commit(),
+        "machine": machine.describe(),
+    }
+    write_bytes(folder / RESULT, (json.dumps(report, indent=2) + "\n").encode())
+    _draw(folder, result, data.test)
+    return report
+
+
+def build(config: RunConfig, data: DataSplits) -> models.Classifier:
+    """The network of a configuration, for the images of the data unless its options name a size."""
+    options = {"image_size": list(data.image_size), **config.model.options}
+    if tuple(options["image_size"]) != tuple(data.image_size):
+        raise ConfigError(
+            f"model.options.image_size is {options['image_size']}, the images of {config.data.source} "
+            f"have the size {list(data.image_size)}"
+        )
+    return _build(config.model.name, config, options)
+
+
+def copy_localisation(source: models.Classifier, target: models.Classifier) -> None:
+    """Give `target` the weights of the localisation network of `source`: the beginning of the second stage."""
+    try:
+        target.localisation.load_state(source.localisation.state())  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise DataError(f"localisation of {source.name} does not fit that of {target.name}: {error}") from error
+
+
+def judge(path: str | os.PathLike[str], dataset: Dataset, batch_size: int = 64) -> dict[str, Any]:
+    """What the network of a checkpoint achieves on a data set, as JSON values."""
+    model = load_model(path)
+    _check_size(model, dataset, path)
+    with no_grad():
+        model(dataset.batch(np.arange(min(batch_size, len(dataset))))[0])  # compiles, so that it is not timed
+    found = evaluate(model, dataset, batch_size)
+    return {
+        "model": model.name,
+        "options": model.options,
+        "checkpoint": os.fspath(path),
+        "parameters": sum(parameter.size for parameter in model.parameters()),
+        "accuracy": found.accuracy,
+        "cross_entropy": found.cross_entropy,
+        "images": len(dataset),
+        "images_per_second": found.images_per_second,
+        "confusion": found.confusion.tolist(),
+    }
+
+
+def picture(model: models.Classifier, dataset: Dataset, *, title: str = "") -> Figure:
+    """What the network sees of the first images of a data set."""
+    from hstn_ref.plots import stage_picture
+
+    images, labels = dataset.batch(np.arange(min(PICTURED, len(dataset))))
+    was_training = model.training
+    model.eval()
+    predictions = np.argmax(model(images).data, axis=1)
+    stages = model.stages(images)
+    model.train(was_training)
+    return stage_picture(stages, labels, predictions, title=title)
+
+
+def _check_unchanged(config: RunConfig, path: Path) -> None:
+    """Raise ConfigError unless a run may go on with this configuration instead of the one in the file."""
+
+    def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        for name, value in table.items():
+            items |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+        return items
+
+    free = {"threads", "data.source", "pretraining.epochs", *(f"training.{name}" for name in MAY_CHANGE)}
+    before, present = (flat(configuration.to_dict(c)) for c in (configuration.read(path), config))
+    for name in sorted((before.keys() | present.keys()) - free):
+        if before.get(name) != present.get(name):
+            raise ConfigError(
+                f"{path} has {name} = {before.get(name)}; a run cannot be resumed with {present.get(name)} instead"
+            )
+
+
+def _check_size(model: models.Classifier, dataset: Dataset, path: str | os.PathLike[str]) -> None:
+    if model.image_size != tuple(dataset.image_size):
+        wanted, found = ("x".join(map(str, size)) for size in (model.image_size, dataset.image_size))
+        raise DataError(f"{path}: the network is made for images of {wanted} pixels, those of the data have {found}")
+
+
+def _localisation_source(
+    config: RunConfig, data: DataSplits, folder: Path, *, resume: bool, quiet: bool
+) -> models.Classifier | None:
+    """The network whose localisation network HSTN begins with, trained if need be; None if it begins afresh."""
+    given, epochs = config.pretraining.localisation_from, config.pretraining.epochs
+    if config.model.name != "hstn":
+        if given is not None or epochs is not None:
+            raise ConfigError(f"pretraining is a stage of hstn; the model is {config.model.name}")
+        return None
+    if given is not None:
+        source = load_model(given)
+        if not hasattr(source, "localisation"):
+            raise DataError(f"{given}: the model {source.name!r} has no localisation network")
+        return source
+    if epochs == 0:
+        return None
+    known = inspect.signature(models.MODELS[FIRST_STAGE]).parameters
+    options = {name: value for name, value in config.model.options.items() if name in known}
+    training = config.training if epochs is None else replace(config.training, epochs=epochs)
+    first = _build(FIRST_STAGE, config, options)
+    names = dict(first.named_parameters())
+    factors = {p: x for p, x in training.lr_multipliers.items() if any(under(p, name) for name in names)}
+    arguments = _arguments(replace(training, lr_multipliers=factors))
+    announce("stage 1 of 2: Affine-STN", quiet=quiet)
+    fit(first, data, **arguments, folder=folder / FIRST_STAGE, resume=resume, quiet=quiet)
+    announce("stage 2 of 2: HSTN", quiet=quiet)
+    return load_model(folder / FIRST_STAGE / BEST)
+
+
+def _build(name: str, config: RunConfig, options: Mapping[str, Any]) -> models.Classifier:
+    try:
+        return models.build(name, rng=config.training.seed, dtype=config.model.dtype, **options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model: {error}") from error
+
+
+def _arguments(config: TrainingConfig) -> dict[str, Any]:
+    """The arguments of `fit`."""
+    return {field.name: getattr(config, field.name) for field in fields(config)}
+
+
+def _draw(folder: Path, result: Result, dataset: Dataset) -> None:
+    from hstn_ref.plots import save_figure, training_curves
+
+    model = load_model(folder / BEST)
+    save_figure(training_curves(result.history, title=model.name), folder / CURVES)
+    save_figure(picture(model, dataset), folder / STAGES)
+
+
+def trained_networks() -> list[Path]:
+    """The networks that come with the package, trained at length, in the order of the paper's Table 1."""
+    files = (Path(__file__).parent / "weights" / f"{name}.h5" for name in models.MODELS)
+    return [path for path in files if path.exists()]
+
+
+def remove(folder: str | os.PathLike[str]) -> None:
+    """Delete the files of a run, and nothing else, so that another can begin in its folder."""
+    folder = Path(folder)
+    for place in (folder / FIRST_STAGE, folder):
+        for name in (CONFIG, CHECKPOINT, BEST, HISTORY, RESULT, CURVES, STAGES):
+            (place / name).unlink(missing_ok=True)

@@ -1,0 +1,198 @@
+"""The training loop.
+
+A step is a function of the weights, Adam's state, the dropout generators, and the batch; the batches of
+epoch e follow from (seed, e) alone. `resuming` puts all of that into a checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autodiff import Tensor
+from autodiff.optim import Adam, ReduceOnPlateau
+from autodiff.tensor import first_non_finite
+from hstn_ref import checkpoint, resuming
+from hstn_ref.config import ConfigError, TrainingConfig, suggestion
+from hstn_ref.data import DataSplits
+from hstn_ref.errors import FileError, UserError
+from hstn_ref.evaluation import evaluate
+from hstn_ref.history import Epoch, Sums, best, write_history
+from hstn_ref.metrics import predictions
+from hstn_ref.progress import Progress
+from hstn_ref.stopping import Interrupted, StopRequest
+
+if TYPE_CHECKING:
+    from hstn_ref.models import Classifier
+
+CHECKPOINT, BEST, HISTORY = "checkpoint.h5", "best.h5", "history.jsonl"
+
+
+class Diverged(UserError, ArithmeticError):
+    """Training met a number that is not finite."""
+
+
+class Trainer:
+    """The state of a training between two steps, and how it goes on."""
+
+    def __init__(self, model: Classifier, data: DataSplits, config: TrainingConfig, folder: Path | None):
+        self.model, self.data, self.config, self.folder = model, data, config, folder
+        self.parameters = dict(model.named_parameters())
+        factors = multipliers(list(self.parameters), config.lr_multipliers)
+        self.optimiser = Adam(self.parameters.values(), lr=config.lr, multipliers=factors)
+        self.schedule = ReduceOnPlateau(self.optimiser, patience=config.patience)
+        self.generators = resuming.generators(model)
+        self.history: list[Epoch] = []
+        self.step, self.sums = 0, Sums()
+        self.steps = math.ceil(len(data.train) / config.batch_size)  # in an epoch; the last may be smaller
+        self.saved_at = time.monotonic()
+
+    @property
+    def epoch(self) -> int:
+        """The number of finished epochs, which is the number, from 0, of the one that is under way."""
+        return len(self.history)
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.config.epochs or self.schedule.reductions >= self.config.reductions
+
+    # The loop
+
+    def run(self, stop: StopRequest, progress: Progress) -> None:
+        """Train to the end."""
+        self.model.train()
+        while not self.finished:
+            progress.begin(self.epoch + 1, self.config.epochs, len(self.data.train), self.sums.images)
+            order = np.random.default_rng([self.config.seed, self.epoch]).permutation(len(self.data.train))
+            while self.step < self.steps:
+                count = self._step(order)
+                sums, lr = self.sums, self.optimiser.lr
+                progress.advance(count, sums.loss / sums.images, sums.correct / sums.images, lr)
+                self._leave_if_asked(stop)
+                if self.folder and time.monotonic() - self.saved_at >= 60 * self.config.checkpoint_minutes:
+                    self.save()
+            self._end_epoch(stop, progress)
+            progress.end(self.history[-1])
+            self._leave_if_asked(stop)
+
+    def _step(self, order: np.ndarray) -> int:
+        """One batch; returns its number of images."""
+        start, B = time.perf_counter(), self.config.batch_size
+        images, labels = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
+        self.optimiser.zero_grad()
+        logits, loss = self.model.logits_and_loss(images, labels)
+        if not math.isfinite(loss.item()):
+            raise Diverged(self._divergence(loss))
+        loss.backward()
+        self.optimiser.step()
+        self.step += 1
+        self.sums.loss += loss.item() * len(labels)
+        self.sums.correct += int(np.sum(predictions(logits.data) == labels))
+        self.sums.images += len(labels)
+        self.sums.seconds += time.perf_counter() - start
+        return len(labels)
+
+    def _end_epoch(self, stop: StopRequest, progress: Progress) -> None:
+        """Validate, adapt the learning rate, save. Stopped in between, it is saved as after its last step."""
+        progress.validate()
+        start, sums = time.perf_counter(), self.sums
+        valid = evaluate(
+            self.model,
+            self.data.valid,
+            self.config.batch_size,
+            on_batch=lambda _: self._leave_if_asked(stop),
+        )
+        if not math.isfinite(valid.loss):
+            raise Diverged(f"epoch {self.epoch + 1}: the validation loss is {valid.loss}{self._advice()}")
+        self.history.append(
+            Epoch(
+                epoch=self.epoch + 1,
+                train_loss=sums.loss / sums.images,
+                train_accuracy=sums.correct / sums.images,
+                valid_loss=valid.loss,
+                valid_cross_entropy=valid.cross_entropy,
+                valid_accuracy=valid.accuracy,
+                lr=self.optimiser.lr,
+                images_per_second=sums.images / sums.seconds,
+                seconds=sums.seconds + time.perf_counter() - start,
+            )
+        )
+        self.schedule.step(valid.loss)
+        if self.epoch in self.config.lr_drops:
+            self.optimiser.lr *= self.schedule.factor
+        self.step, self.sums = 0, Sums()
+        if self.folder:
+            if best(self.history) is self.history[-1]:
+                self.model.save(self.folder / BEST)  # before the checkpoint that knows of it
+            self.save()
+
+    def _leave_if_asked(self, stop: StopRequest) -> None:
+        if stop.signal_number is None:
+            return
+        if self.folder is None:
+            raise Interrupted("training was stopped; without a folder nothing is saved", stop.signal_number)
+        self.save()
+        raise Interrupted(f"training was stopped and is saved in {self.folder}", stop.signal_number)
+
+    def _divergence(self, loss: Tensor) -> str:
+        """Where the first number that is not finite came from."""
+        culprit = first_non_finite(loss) or loss
+        names = [name for name, parameter in self.parameters.items() if parameter is culprit]
+        source = f"parameter {names[0]}" if names else f"a result of {culprit.op}"
+        where = f"epoch {self.epoch + 1}, step {self.step + 1}: the loss is {loss.item()}"
+        return f"{where}; the first tensor that is not finite is {source}{self._advice()}"
+
+    def _advice(self) -> str:
+        if self.folder is not None and (self.folder / CHECKPOINT).exists():
+            return f"; {self.folder / CHECKPOINT} is from before"
+        return "; a lower learning rate may help"
+
+    # The state
+
+    def prepare(self, resume: bool) -> None:
+        """Go on from the folder's checkpoint, if asked to and there is one; find out if it can be written."""
+        if self.folder is None:
+            if resume:
+                raise ConfigError("resume: there is no folder to go on from")
+            return
+        path = self.folder / CHECKPOINT
+        if path.exists():
+            if not resume:
+                raise FileError(f"{self.folder} holds a run already; resume it, or choose another folder")
+            resuming.restore(self, checkpoint.read(path), path)
+        write_history(self.folder / HISTORY, self.history)
+
+    def save(self) -> None:
+        """Write the checkpoint, then the history, each whole or not at all."""
+        assert self.folder is not None
+        for name, parameter in self.parameters.items():
+            if not np.isfinite(parameter.data).all():
+                where = f"epoch {self.epoch + 1}, after step {self.step}"
+                raise Diverged(f"{where}: parameter {name} is not finite{self._advice()}")
+        checkpoint.write(resuming.capture(self), self.folder / CHECKPOINT)
+        write_history(self.folder / HISTORY, self.history)
+        self.saved_at = time.monotonic()
+
+
+def under(prefix: str, name: str) -> bool:
+    """Whether a dotted name begins with the words of a prefix."""
+    return f"{name}.".startswith(f"{prefix}.")
+
+
+def multipliers(names: list[str], factors: Mapping[str, float]) -> list[float]:
+    """Each parameter's factor: that of the longest prefix, in whole words, of its dotted name, or 1.
+
+    Raises ConfigError for a prefix that no parameter has.
+    """
+    for prefix in factors:
+        if not any(under(prefix, name) for name in names):
+            known = sorted({name.partition(".")[0] for name in names})
+            near = suggestion(prefix, known)
+            raise ConfigError(f"training.lr_multipliers: no parameter is under {prefix!r}{near}")
+    longest = {name: max((p for p in factors if under(p, name)), key=len, default="") for name in names}
+    return [factors.get(longest[name], 1.0) for name in names]

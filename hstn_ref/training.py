@@ -1,0 +1,78 @@
+"""Training a network, and how well it does.
+
+fit(model, data, epochs=20, folder="runs/cnn")      runs/cnn/checkpoint.h5, best.h5, history.jsonl
+evaluate(model, data.test).accuracy
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hstn_ref.config import TrainingConfig
+from hstn_ref.data import DataSplits
+from hstn_ref.evaluation import evaluate
+from hstn_ref.history import Epoch, best
+from hstn_ref.progress import Progress
+from hstn_ref.stopping import Interrupted, stop_requests
+from hstn_ref.trainer import BEST, CHECKPOINT, HISTORY, Diverged, Trainer
+
+if TYPE_CHECKING:
+    from hstn_ref.models import Classifier
+
+__all__ = ["BEST", "CHECKPOINT", "HISTORY", "Diverged", "Epoch", "Interrupted", "Result", "evaluate", "fit"]
+
+PAPER = TrainingConfig()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `fit` did. `best` is the first epoch with the highest validation accuracy."""
+
+    history: list[Epoch]
+    best: Epoch
+
+
+def fit(
+    model: Classifier,
+    data: DataSplits,
+    *,
+    epochs: int = PAPER.epochs,
+    batch_size: int = PAPER.batch_size,
+    lr: float = PAPER.lr,
+    lr_multipliers: Mapping[str, float] = PAPER.lr_multipliers,
+    patience: int = PAPER.patience,
+    reductions: int = PAPER.reductions,
+    lr_drops: tuple[int, ...] = PAPER.lr_drops,
+    seed: int = PAPER.seed,
+    checkpoint_minutes: float = PAPER.checkpoint_minutes,
+    folder: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Train a network as section 4.1 of the paper does; it ends with the weights of the last epoch.
+
+    Adam minimises `model.loss` over random batches. The learning rate is divided by 10 when the validation
+    loss has not fallen for `patience` epochs; training ends when that has happened `reductions` times, or
+    after `epochs`. The arguments up to `checkpoint_minutes` are described in `config.TrainingConfig`.
+
+    With a `folder`, it holds after every epoch the state of training (checkpoint.h5), the network of the
+    highest validation accuracy (best.h5), and the history (history.jsonl). `resume` goes on from
+    checkpoint.h5 if there is one, to the same bits as without the break; only `epochs`,
+    `lr_drops` and `checkpoint_minutes` may differ from before. `quiet` shows no progress.
+
+    Ctrl-C (SIGINT) or SIGTERM ends the step, saves, and raises Interrupted. Raises FileError if the folder
+    cannot be written or holds a run already; DataError if its checkpoint does not fit; ConfigError (a
+    ValueError) for arguments out of range; Diverged when the loss is not finite any more.
+    """
+    config = TrainingConfig(
+        epochs, batch_size, lr, lr_multipliers, patience, reductions, lr_drops, seed, checkpoint_minutes
+    )
+    trainer = Trainer(model, data, config, None if folder is None else Path(folder))
+    trainer.prepare(resume)
+    with stop_requests() as stop, Progress(quiet=quiet) as progress:
+        trainer.run(stop, progress)
+    return Result(trainer.history, best(trainer.history))

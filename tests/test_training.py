@@ -1,0 +1,289 @@
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autodiff import ops
+from hstn_ref import checkpoint, metrics
+from hstn_ref.config import ConfigError
+from hstn_ref.errors import DataError, FileError
+from hstn_ref.history import read_history
+from hstn_ref.models import MODELS, Outputs
+from hstn_ref.trainer import multipliers
+from hstn_ref.training import Diverged, evaluate, fit
+
+from .toy import SHORT, Toy, bits, everything, toy_data, watch
+
+# Learning
+
+
+def test_training_learns():
+    model = Toy()
+    result = fit(model, toy_data(300, 60), epochs=12, batch_size=16, lr=1e-2, quiet=True)
+    assert result.history[-1].train_loss < 0.5 * result.history[0].train_loss
+    assert evaluate(model, toy_data().test).accuracy > 0.7
+
+
+def test_the_history_is_of_the_right_things():
+    model, data = Toy(), toy_data()
+    result = fit(model, data, **SHORT)
+    valid = evaluate(model, data.valid)
+    last = result.history[-1]
+    assert [epoch.epoch for epoch in result.history] == [1, 2, 3]
+    assert (last.valid_accuracy, last.valid_cross_entropy) == (valid.accuracy, pytest.approx(valid.cross_entropy))
+    assert last.valid_loss == pytest.approx(valid.loss)
+    assert last.lr == 1e-2
+    assert last.seconds > 0 and last.images_per_second > 0
+    assert result.best.valid_accuracy == max(epoch.valid_accuracy for epoch in result.history)
+
+
+def test_the_first_epoch_adds_up_losses_and_correct_answers():
+    """With a learning rate too small to change a float32, the sums are those of the untrained network."""
+    data = toy_data()
+    model = Toy()
+    model.features.layers[-1].rate = 0.0
+    found = fit(model, data, **{**SHORT, "lr": 1e-30, "epochs": 1}).history[0]
+    expected = evaluate(model, data.train)
+    assert found.train_loss == pytest.approx(expected.loss, rel=1e-5)
+    assert found.train_accuracy == expected.accuracy
+
+
+def test_every_epoch_has_every_image_once_in_another_order():
+    data, train = watch(toy_data(), "train")
+    fit(Toy(), data, **SHORT)
+    epochs = [[i for e, indices in train.asked if e == epoch for i in indices] for epoch in range(3)]
+    assert [sorted(order) for order in epochs] == [list(range(50))] * 3
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert [len(indices) for _, indices in train.asked] == [8, 8, 8, 8, 8, 8, 2] * 3
+
+
+def test_dropout_is_on_in_training_and_off_in_validation():
+    modes = {"train": set(), "valid": set()}
+    model, data = Toy(), toy_data()
+    for split, seen in modes.items():
+        data, _ = watch(data, split, lambda number, seen=seen: seen.add(model.training))
+    fit(model, data, **SHORT)
+    assert modes == {"train": {True}, "valid": {False}}
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not():
+    def weights(seed):
+        model = Toy()
+        fit(model, toy_data(), **SHORT, seed=seed)
+        return bits(model)
+
+    assert weights(0) == weights(0)
+    assert weights(0) != weights(1)
+
+
+# The learning rate
+
+
+def lrs(result):
+    return [epoch.lr for epoch in result.history]
+
+
+def test_a_plateau_divides_the_learning_rate_by_10_and_ends_training():
+    """A network that does not change: epoch 1 is the best, two later the rate falls, two later the run ends."""
+    found = fit(Toy(), toy_data(), **{**SHORT, "lr": 1e-30, "epochs": 50}, patience=2, reductions=2)
+    assert lrs(found) == pytest.approx([1e-30] * 3 + [1e-31] * 2)
+
+
+def test_drops_divide_the_learning_rate_by_10():
+    assert lrs(fit(Toy(), toy_data(), **{**SHORT, "epochs": 4}, lr_drops=(1, 3))) == pytest.approx(
+        [1e-2, 1e-3, 1e-3, 1e-4]
+    )
+
+
+def test_multipliers_go_by_the_longest_prefix_in_whole_words():
+    names = ["a.b.weight", "a.bc.weight", "a.b.c.bias", "d.weight"]
+    assert multipliers(names, {"a": 2.0, "a.b": 3.0, "a.b.c": 4.0}) == [3.0, 2.0, 4.0, 1.0]
+    assert multipliers(names, {}) == [1.0] * 4
+
+
+def test_a_multiplier_of_0_freezes():
+    model = Toy()
+    before = bits(model)
+    fit(model, toy_data(), **SHORT, lr_multipliers={"features": 0.0})
+    changed = {name for name, value in bits(model).items() if value != before[name]}
+    assert changed == {"head.weight", "head.bias"}
+
+
+# Files
+
+
+def test_the_folder_has_checkpoint_best_and_history(tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "toy", Toy)
+    data = toy_data()
+    result = fit(Toy(), data, **SHORT, folder=tmp_path / "deep" / "run")
+    assert sorted(os.listdir(tmp_path / "deep" / "run")) == ["best.h5", "checkpoint.h5", "history.jsonl"]
+    assert read_history(tmp_path / "deep" / "run" / "history.jsonl") == result.history
+    best = checkpoint.load_model(tmp_path / "deep" / "run" / "best.h5")
+    assert evaluate(best, data.valid).accuracy == result.best.valid_accuracy
+
+
+def test_a_checkpoint_after_every_step_if_asked_for(tmp_path):
+    steps = []
+
+    def look(number):
+        if (tmp_path / "checkpoint.h5").exists():
+            steps.append(checkpoint.read(tmp_path / "checkpoint.h5").training.state["step"])
+
+    data, _ = watch(toy_data(), "train", look)
+    fit(Toy(), data, **{**SHORT, "epochs": 1}, checkpoint_minutes=0, folder=tmp_path)
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("line", ["{", "{}", '{"epoch": 1}', "\xff"])
+def test_a_damaged_history_is_an_error(tmp_path, line):
+    (tmp_path / "history.jsonl").write_text(line, encoding="latin-1")
+    with pytest.raises(DataError, match="not a history of training"):
+        read_history(tmp_path / "history.jsonl")
+
+
+def test_a_missing_history_is_an_error(tmp_path):
+    with pytest.raises(FileError, match="cannot read the history"):
+        read_history(tmp_path / "history.jsonl")
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tmp_path):
+    (tmp_path / "file").write_text("")
+    data, train = watch(toy_data(), "train")
+    with pytest.raises(FileError, match="cannot write"):
+        fit(Toy(), data, **SHORT, folder=tmp_path / "file" / "run")
+    assert train.asked == []
+
+
+def test_a_disk_that_becomes_full_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    write, done = Path.write_bytes, []
+
+    def until_full(path, content):
+        if len(done) == 6:
+            raise OSError(28, "No space left on device")
+        done.append(path)
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", until_full)
+    with pytest.raises(FileError, match="No space left on device"):
+        fit(Toy(), toy_data(), **SHORT, folder=tmp_path)
+    monkeypatch.undo()
+    assert sorted(os.listdir(tmp_path)) == ["best.h5", "checkpoint.h5", "history.jsonl"]
+    fit(Toy(), toy_data(), **SHORT, folder=tmp_path, resume=True)
+    fit(Toy(), toy_data(), **SHORT, folder=tmp_path / "straight")
+    assert everything(tmp_path) == everything(tmp_path / "straight")
+
+
+# Numbers that are not finite
+
+
+class Breaking(Toy):
+    """Takes the logarithm of a negative number in its third training step; or its gradient is infinite then."""
+
+    fault, steps = "log", 0
+
+    def run(self, images):
+        logits = super().run(images).logits
+        self.steps += self.training
+        if self.steps >= 3 and self.fault == "log":
+            logits = logits + ops.log(logits * 0.0 - 1.0)
+        if self.steps >= 3 and self.fault == "gradient":
+            logits = logits + ops.sqrt(logits * 0.0) * 0.0
+        return Outputs(logits)
+
+
+def test_a_loss_that_is_not_finite_names_step_and_op_and_keeps_the_checkpoint(tmp_path):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(
+            Diverged, match=r"^epoch 1, step 3: the loss is nan; .* a result of log; .*checkpoint\.h5 is from"
+        ),
+    ):
+        fit(Breaking(), toy_data(), **SHORT, folder=tmp_path, checkpoint_minutes=0)
+    found = checkpoint.read(tmp_path / "checkpoint.h5")
+    assert found.training.state["step"] == 2
+    assert all(np.isfinite(array).all() for array in found.weights.values())
+
+
+@pytest.mark.parametrize(("minutes", "where"), [(0, "after step 3: parameter"), (9, "step 4: the loss is nan; .*")])
+def test_a_gradient_that_is_not_finite_names_a_parameter_and_is_not_saved(tmp_path, minutes, where):
+    class Infinite(Breaking):
+        fault = "gradient"
+
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match=rf"epoch 1, {where}.* features\.1\.weight"):
+        fit(Infinite(), toy_data(), **SHORT, folder=tmp_path, checkpoint_minutes=minutes)
+    assert not (tmp_path / "checkpoint.h5").exists() or (
+        checkpoint.read(tmp_path / "checkpoint.h5").training.state["step"] == 2
+    )
+
+
+def test_without_a_checkpoint_there_is_advice():
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"; a lower learning rate may help$"):
+        fit(Breaking(), toy_data(), **SHORT)
+
+
+def test_a_validation_loss_that_is_not_finite():
+    class BrokenInValidation(Toy):
+        def run(self, images):
+            logits = super().run(images).logits
+            return Outputs(logits if self.training else logits * math.inf)
+
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match="epoch 1: the validation loss is nan"):
+        fit(BrokenInValidation(), toy_data(), **SHORT)
+
+
+# Evaluation
+
+
+class Penalised(Toy):
+    def run(self, images):
+        logits = super().run(images).logits
+        return Outputs(logits, penalty=(logits * 0.0).sum() + 0.5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 64])
+def test_evaluation_does_not_depend_on_the_batches(batch_size):
+    model, data = Penalised(), toy_data()
+    found = evaluate(model, data.test, batch_size)
+    images, labels = data.test.batch(np.arange(20))
+    z = model.eval()(images).data
+    assert found.accuracy == metrics.accuracy(z, labels)
+    assert found.cross_entropy == pytest.approx(metrics.cross_entropy(z, labels), rel=1e-6)
+    assert found.loss == pytest.approx(found.cross_entropy + 0.5, rel=1e-6)
+    assert found.confusion.sum() == 20
+    assert found.images_per_second > 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_leaves_the_mode_and_records_nothing(training):
+    model = Toy().train(training)
+    evaluate(model, toy_data().test)
+    assert {module.training for module in model.modules()} == {training}
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+# Bad arguments, and what is shown
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "training.epochs is 0"),
+        ({"batch_size": 0}, "training.batch_size is 0"),
+        ({"lr": -1.0}, "training.lr is -1.0"),
+        ({"lr_multipliers": {"haed": 1.0}}, "no parameter is under 'haed'; did you mean head"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    with pytest.raises(ConfigError, match=message):
+        fit(Toy(), toy_data(), **{**SHORT, **change})
+
+
+def test_quiet_shows_nothing_and_otherwise_a_line_an_epoch(capsys):
+    fit(Toy(), toy_data(), **SHORT)
+    assert capsys.readouterr() == ("", "")
+    fit(Toy(), toy_data(), **{**SHORT, "quiet": False})
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert [line.split("  ")[0] for line in shown.err.splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
