@@ -1,0 +1,75 @@
+"""Draw the figures of the documentation.
+
+Run: python docs/figures.py    writes docs/images/
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from hstn_ref.data import Clutter, load_embedded
+from hstn_ref.data.clutter import canvases, draw, permutation, starts
+
+IMAGES = Path(__file__).parent / "images"
+INK, LIGHT, FIRST, SECOND = "#30343b", "#c9ced6", "#2364aa", "#d1495b"
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    sampler(IMAGES / "sampler.png")
+    clutter(IMAGES / "clutter.png")
+
+
+def sampler(path: Path) -> None:
+    """Backward mapping of one pixel, and the two weights along an axis."""
+    figure = Figure(figsize=(8, 2.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    x, y = np.meshgrid(np.arange(4), np.arange(3))
+    left.plot(x, y, "o", color=LIGHT)
+    p, q = np.array([0, 0]), np.array([2.25, 1.5])
+    near = np.array([[2, 1], [3, 1], [2, 2], [3, 2]])
+    weights = np.prod(1 - abs(near - q), axis=1)
+    left.scatter(*near.T, s=60 + 500 * weights, color=FIRST, zorder=3)
+    for pixel, weight in zip(near, weights, strict=True):
+        left.annotate(f"{weight:.3f}", pixel, (0, 13), textcoords="offset points", ha="center", color=INK)
+    left.annotate("", q, p, arrowprops={"arrowstyle": "->", "color": SECOND, "lw": 1.5})
+    left.plot(*p, "s", color=SECOND)
+    left.text(0.12, 0.02, "p", color=SECOND, va="center")
+    left.text(1.2, 0.55, "motion(p)", color=SECOND)
+    left.set(
+        xlim=(-0.5, 3.6), ylim=(2.6, -0.6), aspect="equal", xticks=range(4), yticks=range(3), xlabel="x", ylabel="y"
+    )
+
+    right.axhline(0, color=LIGHT, lw=1)
+    right.plot([-2, -1, 0, 1, 2], [0, 0, 1, 0, 0], color=FIRST, label="$B_0$")
+    for a, b, slope in [(-2, -1, 0), (-1, 0, 1), (0, 1, -1), (1, 2, 0)]:
+        right.plot([a, b], [slope, slope], color=SECOND, label="$B_1$" if slope == 1 else None)
+        if a > -2:
+            right.plot(a, slope, "o", color=SECOND)
+    right.set(xlabel="t", xticks=range(-2, 3), yticks=[-1, 0, 1], ylim=(-1.25, 1.25))
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=100)
+
+
+def clutter(path: Path) -> None:
+    """Steps 2 to 4 for four canvases of the first epoch of seed 0."""
+    digits, _ = load_embedded().train
+    order_start, start = starts(0, 0, 0)
+    draws = draw(start, permutation(order_start, len(digits)), np.arange(4), digits.shape[1:], Clutter())
+    whole = canvases(digits, draws, Clutter())
+    dark = np.concatenate([digits, np.zeros_like(digits[:1])])  # a digit of no ink leaves the patches alone
+    patches = canvases(dark, type(draws)(np.full(4, len(digits)), draws.corner, draws.patches), Clutter())
+    figure = Figure(figsize=(8, 4.1), layout="constrained")
+    for axes, picture in zip(figure.subplots(2, 4).ravel(), [*patches, *whole], strict=True):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        axes.set(xticks=[], yticks=[])
+    figure.axes[0].set_ylabel("patches")
+    figure.axes[4].set_ylabel("with the digit")
+    figure.savefig(path, dpi=80)
+
+
+if __name__ == "__main__":
+    main()
