@@ -38,9 +38,7 @@ VECTORS = 6 if BITS == 512 else 3  # 24 sums in 32 registers with AVX-512, else 
 
 
 @intrinsic(prefer_literal=True)
-def correlate_tile(
-    typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, bits, filters, vectors
-):
+def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, bits, filters, vectors):
     """Equation (1) for `filters` filters and `vectors` vectors of pixels, from starts[m], starts[m + 1], ...
 
     Sets y[y_at + f * y_plane + starts[m + j] + lane]. The taps are taps[first:last], their weights

@@ -38,7 +38,8 @@ class Tensor:
     """An array, its gradient, and the edges to the tensors it was computed from.
 
     `Tensor(data)` is a constant; with `requires_grad=True` it is a variable, and `backward` of anything computed
-    from it adds to `.grad` (a Tensor, None before the first). `.data` and `.grad` may be assigned.
+    from it adds to `.grad` (a Tensor, None before the first). `.data` and `.grad` may be assigned; a sweep reads the
+    data that its inputs have by then, so assign between a backward sweep and the next forward pass, as optimisers do.
     The arithmetic operators, `@`, indexing, `.sum` and so on are attached by `autodiff.ops`.
     """
 
@@ -89,7 +90,8 @@ class Tensor:
     def backward(self, gy: Tensor | Array | None = None, create_graph: bool = False) -> None:
         """Add dL/dx to `x.grad` for every variable x, where L = <self, gy>; gy may be left out for a scalar.
 
-        With `create_graph=True` the gradients are recorded and can be differentiated in turn.
+        With `create_graph=True` the gradients are recorded and can be differentiated in turn; `grad` is better suited
+        for that, since a recorded gradient in `x.grad` refers to x, a cycle.
         Raises ValueError if gy does not have the shape of this tensor.
         """
         with _record_if(create_graph):

@@ -81,7 +81,10 @@ def abs(x) -> Tensor:
 
 
 def maximum(x, y) -> Tensor:
-    """The larger of x and y, element by element; where they are equal, the gradient goes to x."""
+    """The larger of x and y, element by element; where they are equal, the gradient goes to x.
+
+    A NaN in either is the result, and then neither gets a gradient.
+    """
     x, y = _pair("maximum", x, y)
     return record(
         np.maximum(x.data, y.data),

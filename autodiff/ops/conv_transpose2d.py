@@ -1,4 +1,7 @@
-"""Transposed convolution ("deconvolution"): conv2d's equation (2) read as a forward map, without kernels of its own."""
+"""Transposed convolution ("deconvolution"): conv2d's equation (2) read as a forward map.
+
+It needs no kernels of its own, and its vjps are those of `conv2d_adjoint`.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,20 @@ from ..tensor import Tensor, as_tensor
 from .conv2d import check_operands, conv2d_adjoint, normal_options, normal_pair
 
 
-def conv_transpose2d(
-    x, weight, bias=None, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0
-) -> Tensor:
+def conv_transpose2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0) -> Tensor:
     """The adjoint of conv2d(., weight) of the same stride and padding, plus bias.
 
     x (N, C, H, W), weight (inputs C, outputs K, U, V), bias (K,) -> (N, K, I, J) with
 
         I = (H - 1) stride - (top + bottom) + U + output_padding        and J likewise.
 
-    Each pixel of x adds a copy of the filter, times its value, to the result; neighbours lie `stride` apart;
-    `padding` (forms as in conv2d) *crops* the result; `output_padding`, an int or a pair below the stride, adds rows at
-    the bottom and columns at the right, because conv2d with a stride maps several sizes to the same H.
+    Each pixel of x adds a copy of the filter, times its value, to the result; neighbours lie `stride` apart.
+    `padding`, in the forms of conv2d, *crops* the result. `output_padding`, an int or a pair below the stride,
+    adds rows at the bottom and columns at the right: conv2d with a stride maps several sizes to the same H.
 
-    A 3x3 deconvolution of stride 2 that doubles the size has two alignments, one pixel apart: padding=((0, 1), (0, 1))
-    crops the last row and column of the full result (TensorFlow's and Keras's "same"); padding=((1, 0), (1, 0)), which is
-    padding=1, output_padding=1 of PyTorch, crops the first.
+    A 3x3 deconvolution of stride 2 that doubles the size has two alignments, one pixel apart:
+    padding=((0, 1), (0, 1)) crops the last row and column of the full result (TensorFlow's and Keras's "same");
+    padding=((1, 0), (1, 0)), which is padding=1, output_padding=1 as in PyTorch, crops the first.
 
     Raises ValueError if shapes or options do not fit, TypeError for mixed or non-floating dtypes.
     """
@@ -42,8 +43,6 @@ def conv_transpose2d(
         for size, step, pad, kernel, more in zip((H, W), stride, padding, (U, V), extra, strict=True)
     )
     if I < 1 or J < 1:
-        raise ValueError(
-            f"conv_transpose2d: padding {padding} crops all of the result of images {x.shape} and weight {weight.shape}"
-        )
+        raise ValueError(f"conv_transpose2d: padding {padding} crops all of images {x.shape}, weight {weight.shape}")
     y = conv2d_adjoint(x, weight, (N, K, I, J), stride, padding)
     return y if bias is None else y + bias.reshape(K, 1, 1)

@@ -68,5 +68,5 @@ def test_rate_out_of_range(rate):
 
 
 def test_integers_are_an_error():
-    with pytest.raises(TypeError, match="^dropout: .*int64"):
+    with pytest.raises(TypeError, match=r"^dropout: .*int64"):
         dropout(np.ones(3, np.int64), 0.5, np.random.default_rng(0))

@@ -81,12 +81,12 @@ def test_shapes_that_do_not_fit(shape, labels):
 
 
 def test_empty_batch():
-    with pytest.raises(ValueError, match="^softmax_cross_entropy: empty batch"):
+    with pytest.raises(ValueError, match=r"^softmax_cross_entropy: empty batch"):
         softmax_cross_entropy(np.zeros((0, 3)), np.zeros(0, int))
 
 
 def test_dtypes():
     with pytest.raises(TypeError, match=r"^softmax_cross_entropy: labels .*float64.*integers$"):
         softmax_cross_entropy(np.zeros((2, 3)), np.array([0.0, 1.0]))
-    with pytest.raises(TypeError, match="^softmax_cross_entropy: .*int64"):
+    with pytest.raises(TypeError, match=r"^softmax_cross_entropy: .*int64"):
         softmax_cross_entropy(np.zeros((2, 3), np.int64), [0, 1])

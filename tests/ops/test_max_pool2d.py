@@ -125,6 +125,18 @@ def test_gradients(voice, problem):
 
 
 @every_voice
+def test_third_derivatives(voice):
+    """Where x is a maximum, y^3 has the gradient 3 x^2; its square is 9 x^4 and has the second derivative 108 x^2."""
+    x = Tensor(distinct((2, 2, 6, 4)), requires_grad=True)
+    with use(voice):
+        gx = grad((max_pool2d(x, 2) ** 3).sum(), x, create_graph=True)
+        first = grad((gx * gx).sum(), x, create_graph=True)
+        second = grad(first.sum(), x)
+    assert_allclose(second.data, np.where(gx.data != 0, 108 * x.data**2, 0), rtol=1e-12)
+    assert (gx.data != 0).sum() == gx.size / 4
+
+
+@every_voice
 def test_the_first_of_equal_pixels_gets_the_gradient(voice):
     x = Tensor(np.array([[1.0, 5, 5], [5, 5, 5], [0, 0, 0]]).reshape(1, 1, 3, 3), requires_grad=True)
     with use(voice):

@@ -2,10 +2,12 @@
 
 Three bilinear maps contain their own vjps, so three kernels a voice serve derivatives of every order:
 
-    map                                        vjp to the first argument     vjp to the second
-    y  = conv2d(x, w)                 (1)      gx = conv2d_adjoint(gy, w)    gw = conv2d_weight_gradient(gy, x)
-    gx = conv2d_adjoint(gy, w)        (2)      conv2d(ggx, w)                conv2d_weight_gradient(gy, ggx)
-    gw = conv2d_weight_gradient(gy, x) (3)     conv2d(x, ggw)                conv2d_adjoint(gy, ggw)
+        map                                 vjp to the first argument     vjp to the second
+    (1) y  = conv2d(x, w)                   conv2d_adjoint(gy, w)         conv2d_weight_gradient(gy, x)
+    (2) gx = conv2d_adjoint(gy, w)          conv2d(ggx, w)                conv2d_weight_gradient(gy, ggx)
+    (3) gw = conv2d_weight_gradient(gy, x)  conv2d(x, ggw)                conv2d_adjoint(gy, ggw)
+
+where ggx and ggw are the gradients to gx and gw.
 """
 
 from __future__ import annotations
@@ -15,16 +17,16 @@ from typing import Any
 
 from ... import backend
 from ...tensor import Edge, Tensor, as_tensor, check_dtypes, record
-from .reference import Padding, Pair, Shape, out_shape
+from .reference import Padding, Pair
 
 
 def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0) -> Tensor:
     """y[n,k] = bias[k] + sum_c weight[k,c] * x[n,c], where * slides the filter over the image: equation (1).
 
-    x (N, C, H, W), weight (K, C, U, V), bias (K,) -> (N, K, I, J) with I = (H + top + bottom - U) // stride + 1 and
-    J likewise. `stride` is an int or a pair (down, right); `padding` with zeros an int, a pair (rows, columns),
-    ((top, bottom), (left, right)), or "same" for a result of the images' size, which needs stride 1 and for an even
-    kernel pads the extra row and column at the bottom and the right.
+    x (N, C, H, W), weight (K, C, U, V), bias (K,) -> (N, K, I, J), where I = (H + top + bottom - U) // stride + 1
+    and J likewise. `stride` is an int or a pair (down, right). `padding`, with zeros, is an int, a pair (rows,
+    columns), ((top, bottom), (left, right)), or "same" for a result of the images' size, which needs stride 1;
+    an even kernel then gets the extra row and column at the bottom and the right.
 
     Raises ValueError if shapes or options do not fit, TypeError for mixed or non-floating dtypes.
     """
@@ -41,10 +43,11 @@ def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0) -> Tensor
     ]
     if bias is not None:
         edges.append((bias, lambda gy: gy.sum(axis=(0, 2, 3))))
-    return record(kernels.forward(x.data, weight.data, bias and bias.data, stride, padding), *edges)
+    b = None if bias is None else bias.data
+    return record(kernels.forward(x.data, weight.data, b, stride, padding), *edges)
 
 
-def conv2d_adjoint(gy: Tensor, weight: Tensor, x_shape: Shape, stride: Pair, padding: Padding) -> Tensor:
+def conv2d_adjoint(gy: Tensor, weight: Tensor, x_shape: tuple[int, ...], stride: Pair, padding: Padding) -> Tensor:
     """gx of equation (2), as a map of gy (N, K, I, J) and weight (K, C, U, V) to (N, C, H, W) = x_shape."""
     kernels = backend.choose(__name__, gy.data)
     return record(
@@ -54,7 +57,9 @@ def conv2d_adjoint(gy: Tensor, weight: Tensor, x_shape: Shape, stride: Pair, pad
     )
 
 
-def conv2d_weight_gradient(gy: Tensor, x: Tensor, weight_shape: Shape, stride: Pair, padding: Padding) -> Tensor:
+def conv2d_weight_gradient(
+    gy: Tensor, x: Tensor, weight_shape: tuple[int, ...], stride: Pair, padding: Padding
+) -> Tensor:
     """gw of equation (3), as a map of gy (N, K, I, J) and x (N, C, H, W) to (K, C, U, V) = weight_shape."""
     kernels = backend.choose(__name__, gy.data)
     return record(
@@ -76,14 +81,14 @@ def check_operands(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, weig
     if 0 in x.shape or 0 in weight.shape:
         raise ValueError(f"{op}: images {x.shape} and weight {weight.shape} must have no axis of size 0")
     if x.shape[1] != weight.shape[inputs]:
-        raise ValueError(
-            f"{op}: images {x.shape} have {_channels(x.shape[1])}, weight {weight.shape} expects {weight.shape[inputs]}"
-        )
+        channels = "1 channel" if x.shape[1] == 1 else f"{x.shape[1]} channels"
+        expected = weight.shape[inputs]
+        raise ValueError(f"{op}: images {x.shape} have {channels}, weight {weight.shape} expects {expected}")
     if bias is not None and bias.shape != (weight.shape[outputs],):
         raise ValueError(f"{op}: bias {bias.shape}, weight {weight.shape} expects ({weight.shape[outputs]},)")
 
 
-def normal_options(op: str, weight_shape: Shape, stride: Any, padding: Any) -> tuple[Pair, Padding]:
+def normal_options(op: str, weight_shape: tuple[int, ...], stride: Any, padding: Any) -> tuple[Pair, Padding]:
     """stride as (down, right) and padding as ((top, bottom), (left, right))."""
     stride = normal_pair(op, "stride", stride, least=1)
     if isinstance(padding, str):
@@ -106,15 +111,13 @@ def normal_pair(op: str, name: str, value: Any, least: int) -> Pair:
     return index(first), index(second)
 
 
-def _check_kernel_fits(x_shape: Shape, weight_shape: Shape, padding: Padding) -> None:
+def _check_kernel_fits(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], padding: Padding) -> None:
     padded = tuple(size + sum(pad) for size, pad in zip(x_shape[2:], padding, strict=True))
     if weight_shape[2] > padded[0] or weight_shape[3] > padded[1]:
         kernel = f"{weight_shape[2]}x{weight_shape[3]}"
-        raise ValueError(f"conv2d: the {kernel} kernel of weight {weight_shape} is larger than the padded images {padded}")
-
-
-def _channels(n: int) -> str:
-    return f"{n} channel" if n == 1 else f"{n} channels"
+        raise ValueError(
+            f"conv2d: the {kernel} kernel of weight {weight_shape} is larger than the padded images {padded}"
+        )
 
 
 def _is_int(value: Any) -> bool:
@@ -125,6 +128,3 @@ def _two(op: str, name: str, value: Any) -> tuple[Any, Any]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(f"{op}: {name} {value!r}, expected an int or a pair")
     return value[0], value[1]
-
-
-__all__ = ["conv2d", "conv2d_adjoint", "conv2d_weight_gradient", "out_shape"]

@@ -1,0 +1,116 @@
+"""The vector tiles for every register width, against NumPy; LLVM splits vectors that are too wide for a machine."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+from numpy.testing import assert_allclose, assert_array_equal
+
+from autodiff import simd
+
+# (1) and (2) sum at most 50 products of numbers of size 1 to 4.
+ATOL = {np.float32: 1e-4, np.float64: 1e-12}
+
+registers = pytest.mark.parametrize(
+    "bits, dtype",
+    [(128, np.float32), (256, np.float32), (512, np.float32), (128, np.float64), (512, np.float64)],
+)
+
+
+def tiles(bits, filters, columns):
+    """Both tiles of these sizes as plain functions."""
+
+    @njit
+    def correlate(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at):
+        simd.correlate_tile(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, bits, filters, columns)
+
+    @njit
+    def dot(g, g_at, g_row, y, y_at, x, starts, M, taps, s):
+        simd.dot_tile(g, g_at, g_row, y, y_at, x, starts, M, taps, s, bits, filters, columns)
+
+    return correlate, dot
+
+
+@registers
+def test_correlate_tile(bits, dtype):
+    """Equation (1) at the pixels of the tile, and nothing written elsewhere."""
+    rng, lanes, F, V = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 3
+    correlate, _ = tiles(bits, F, V)
+    x, w = rng.standard_normal(300).astype(dtype), rng.standard_normal(200).astype(dtype)
+    taps = rng.permutation(100)[:20]
+    starts = np.array([3, 5, 5 + lanes, 7 + 2 * lanes])  # neighbours or not, all unaligned
+    for first, last in [(0, 20), (4, 11), (6, 6)]:
+        y = np.full(5 + F * 90, 7, dtype)
+        expected = y.copy()
+        for f in range(F):
+            for start in starts[1:]:
+                for p in range(start, start + lanes):
+                    expected[5 + 90 * f + p] = sum(
+                        w[10 + (s - first) * F + f] * x[taps[s] + p] for s in range(first, last)
+                    )
+        correlate(y, 5, 90, x, starts, 1, taps, first, last, w, 10)
+        assert_allclose(y, expected, atol=ATOL[dtype])
+
+
+@registers
+def test_dot_tile(bits, dtype):
+    """Equation (2), added to what is there, and nothing written elsewhere."""
+    rng, lanes, F, T, M = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 3, 3
+    _, dot = tiles(bits, F, T)
+    x, y = rng.standard_normal(300).astype(dtype), rng.standard_normal(6 + M * F * lanes).astype(dtype)
+    taps, starts = np.array([90, 4, 0, 33, 77]), np.array([2, 3 + lanes, 9 + 3 * lanes])
+    g = rng.standard_normal(3 + F * 10).astype(dtype)
+    expected = g.copy()
+    for f in range(F):
+        for t in range(T):
+            for m in range(M):
+                gradients = y[6 + (m * F + f) * lanes :][:lanes]
+                expected[3 + 10 * f + t] += gradients @ x[taps[1 + t] + starts[m] :][:lanes]
+    dot(g, 3, 10, y, 6, x, starts, M, taps, 1)
+    assert_allclose(g, expected, atol=ATOL[dtype])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(
+    shape=st.tuples(st.integers(0, 3), st.integers(0, 40)),
+    to_step=st.integers(1, 3),
+    x_step=st.integers(1, 3),
+    at=st.integers(0, 5),
+)
+def test_copy(dtype, shape, to_step, x_step, at):
+    x = np.arange(600, dtype=dtype)
+    to, expected = np.zeros(600, dtype), np.zeros(600, dtype)
+    for i, j in np.ndindex(shape):
+        expected[at + 131 * i + to_step * j] = x[7 + 140 * i + x_step * j] + 0.5
+    simd.copy(to, at, (131, to_step), x, 7, (140, x_step), shape, dtype(0.5))
+    assert_array_equal(to, expected)
+
+
+@pytest.mark.parametrize(
+    "features, bits",
+    [("", 128), ("+sse2,-avx2", 128), ("+avx2,-avx512f", 256), ("+avx2,+avx512f,+fma", 512)],
+)
+def test_register_bits(features, bits):
+    assert simd.register_bits(features) == bits
+
+
+def test_the_width_is_the_one_that_numba_compiles_for():
+    """Numba can be told to compile for a smaller machine than this one."""
+    ran = subprocess.run(
+        [sys.executable, "-c", "from autodiff import simd; print(simd.BITS, simd.VECTORS)"],
+        env={**os.environ, "NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.stdout, ran.stderr) == ("128 3\n", "")
+
+
+def test_the_tile_fits_into_the_registers():
+    registers = 32 if simd.BITS == 512 else 16
+    assert simd.FILTERS * simd.VECTORS + simd.VECTORS + 1 <= registers
+    assert simd.BYTES * 8 == simd.BITS
