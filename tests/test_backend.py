@@ -60,7 +60,10 @@ def test_use_holds_for_its_own_context():
 
 @pytest.mark.parametrize("voice", ["torch", "", "Reference"])
 def test_a_name_that_is_no_voice(voice):
-    with pytest.raises(ValueError, match=f"^use: unknown voice '{voice}', expected one of reference, cpu, gpu$"), use(voice):
+    with (
+        pytest.raises(ValueError, match=f"^use: unknown voice '{voice}', expected one of reference, cpu, gpu$"),
+        use(voice),
+    ):
         pass
 
 
@@ -69,20 +72,23 @@ def test_the_type_of_the_array_is_the_device(op):
     assert not backend.on_gpu(np.zeros(1))
     with use("reference"):
         assert backend.choose(op, np.zeros(1)).voice == "reference"
-        with pytest.raises(RuntimeError, match="^some_op: there is no gpu voice$"):
+        with pytest.raises(RuntimeError, match=r"^some_op: there is no gpu voice$"):
             backend.choose(op, FakeCupyArray())
 
 
 def test_the_gpu_voice_takes_no_arrays_of_numpy():
-    with use("gpu"), pytest.raises(RuntimeError, match=r"^conv2d: the gpu voice computes on CuPy arrays, got numpy\.ndarray$"):
+    with (
+        use("gpu"),
+        pytest.raises(RuntimeError, match=r"^conv2d: the gpu voice computes on CuPy arrays, got numpy\.ndarray$"),
+    ):
         chosen()
 
 
 def test_a_missing_voice_is_an_error(op):
-    with pytest.raises(RuntimeError, match="^some_op: there is no gpu voice$"):
+    with pytest.raises(RuntimeError, match=r"^some_op: there is no gpu voice$"):
         backend.choose(op, FakeCupyArray())
 
 
 def test_a_missing_requirement_is_named(op):
-    with pytest.raises(RuntimeError, match="^some_op: the cpu voice needs a_missing_module, which is not installed$"):
+    with pytest.raises(RuntimeError, match=r"^some_op: the cpu voice needs a_missing_module, which is not installed$"):
         backend.choose(op, np.zeros(1))

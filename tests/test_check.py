@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from autodiff import Tensor, check, ops
+from autodiff import check, ops
 from autodiff.tensor import as_tensor, record
 
 X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -50,8 +50,6 @@ def curl(x, y):
     return record(x.data * y.data, (x, lambda gz: gz * y), (y, lambda gz: gz * x * 2.0))
 
 
-
-
 @pytest.mark.parametrize("run", [check.vjp, check.adjoint, check.second_order])
 @pytest.mark.parametrize(
     "fun, arrays",
@@ -88,7 +86,9 @@ def test_vjp_names_input_element_and_both_values(position):
     assert f"element {position}" in message
     assert "(2, 3)" in message
     assert "no kink is near" in message
-    value, difference = (float(message.split(word)[1].split(",")[0].split(";")[0]) for word in ("gradient ", "difference "))
+    value, difference = (
+        float(message.split(word)[1].split(",")[0].split(";")[0]) for word in ("gradient ", "difference ")
+    )
     u = np.random.default_rng(0).standard_normal(X.shape)[position]
     assert_allclose(value - difference, u, rtol=1e-6)  # the planted error, weighted with the cotangent
 
@@ -120,7 +120,7 @@ def test_vjp_finds_a_gradient_that_is_not_a_number():
 
 def test_adjoint_finds_orders_that_do_not_fit():
     check.vjp(transposed_once, Y)
-    with pytest.raises(AssertionError, match="adjoint +input 0 .*FAILED: <J v, u> = "):
+    with pytest.raises(AssertionError, match=r"adjoint +input 0 .*FAILED: <J v, u> = "):
         check.adjoint(transposed_once, Y)
 
 
@@ -144,7 +144,9 @@ def test_the_seed_decides():
 
 def test_report_is_a_table_of_all_checks():
     lines = check.report(lambda x, y: x * y, X, Y).splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["vjp"] * 2 + ["adjoint"] * 2 + ["second order"] * 2 + ["symmetry"]
+    assert [line.split("  ")[0] for line in lines] == ["vjp"] * 2 + ["adjoint"] * 2 + ["second order"] * 2 + [
+        "symmetry"
+    ]
     assert all(line.endswith("ok") for line in lines)
 
 

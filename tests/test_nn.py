@@ -17,7 +17,9 @@ def rng():
 class Net(nn.Module):
     def __init__(self, dtype=np.float32):
         self.scale = nn.Parameter(np.ones(1, dtype))
-        self.body = nn.Sequential(nn.Dense(4, 3, rng=rng(), dtype=dtype), nn.ReLU(), nn.Dense(3, 3, rng=rng(), dtype=dtype))
+        self.body = nn.Sequential(
+            nn.Dense(4, 3, rng=rng(), dtype=dtype), nn.ReLU(), nn.Dense(3, 3, rng=rng(), dtype=dtype)
+        )
         self.heads = [nn.Dense(3, 2, rng=rng(), dtype=dtype), nn.Dropout(0.5, rng())]
         self.sizes = [1, 2]
 
@@ -128,7 +130,7 @@ def test_a_module_without_forward():
     class Empty(nn.Module):
         pass
 
-    with pytest.raises(NotImplementedError, match="^Empty defines no forward$"):
+    with pytest.raises(NotImplementedError, match=r"^Empty defines no forward$"):
         Empty()(1)
 
 

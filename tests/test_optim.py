@@ -39,21 +39,25 @@ def run(optimiser, parameters, gradients):
 
 @pytest.mark.parametrize("dtype, rtol", [(np.float32, 1e-5), (np.float64, 1e-13)])  # 12 steps, 10 roundings each
 @pytest.mark.parametrize("eps_hat", [False, True])
-@pytest.mark.parametrize("options", [{}, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-2}, {"betas": (0.0, 0.0)}, {"eps": 1e-3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-2}, {"betas": (0.0, 0.0)}, {"eps": 1e-3}]
+)
 def test_adam_is_the_formula(options, eps_hat, dtype, rtol):
     start, gradients = np.array([1.0, -2.0, 0.5]), gradients_of((3,))
     x = Tensor(start.astype(dtype), requires_grad=True)
     run(Adam([x], **options, eps_hat=eps_hat), [x], [[g] for g in gradients])
     written = {k: v for k, v in options.items() if k != "betas"}
     written.update(zip(("b1", "b2"), options.get("betas", (0.9, 0.999)), strict=True))
-    exact = [adam(s, gradients[:, i].astype(dtype).astype(float), **written, eps_hat=eps_hat) for i, s in enumerate(start)]
+    exact = [
+        adam(s, gradients[:, i].astype(dtype).astype(float), **written, eps_hat=eps_hat) for i, s in enumerate(start)
+    ]
     assert x.dtype == dtype
     assert_allclose(x.data - start, np.array(exact) - start, rtol=100 * rtol, atol=10 * np.finfo(dtype).eps)
     assert_allclose(x.data, exact, rtol=rtol)
 
 
 def test_the_two_forms_of_epsilon_differ():
-    """In the first step v' = g^2 but v = (1 - b2) g^2, so an eps beside sqrt(v) weighs 1 / sqrt(1 - b2) times as much."""
+    """In the first step v' = g^2 but v = (1 - b2) g^2: beside sqrt(v) eps weighs 1 / sqrt(1 - b2) times as much."""
     moved = []
     for eps_hat in (False, True):
         x = Tensor(np.array(0.0), requires_grad=True)
@@ -162,9 +166,9 @@ def test_options_out_of_range(options):
 
 def test_parameters_and_multipliers_must_fit():
     x = Tensor(np.ones(1), requires_grad=True)
-    with pytest.raises(ValueError, match="^Adam: got no parameters$"):
+    with pytest.raises(ValueError, match=r"^Adam: got no parameters$"):
         Adam([])
-    with pytest.raises(ValueError, match="^Adam: 2 multipliers for 1 parameters$"):
+    with pytest.raises(ValueError, match=r"^Adam: 2 multipliers for 1 parameters$"):
         Adam([x], multipliers=[1.0, 2.0])
 
 
@@ -235,5 +239,5 @@ def test_plateau_state_round_trip():
 
 @pytest.mark.parametrize("options", [{"factor": 1.0}, {"factor": 0.0}, {"patience": 0}])
 def test_plateau_options_out_of_range(options):
-    with pytest.raises(ValueError, match="^ReduceOnPlateau: .*expected"):
+    with pytest.raises(ValueError, match=r"^ReduceOnPlateau: .*expected"):
         ReduceOnPlateau(optimiser(), **options)

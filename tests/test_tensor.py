@@ -53,7 +53,7 @@ def test_repr_names_what_made_it():
 
 
 def test_integers_have_no_gradient():
-    with pytest.raises(TypeError, match="^Tensor: only floating-point data has a gradient, got dtype int64$"):
+    with pytest.raises(TypeError, match=r"^Tensor: only floating-point data has a gradient, got dtype int64$"):
         Tensor(np.arange(3), requires_grad=True)
 
 

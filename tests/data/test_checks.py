@@ -14,8 +14,8 @@ def with_value(value, dtype=np.float32):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_good_images_pass(dtype):
-    validate_images(with_value(1, dtype))
-    validate_images(with_value(-3.5, dtype)[:, :, ::-1])
+    assert validate_images(with_value(1, dtype)) is None
+    assert validate_images(with_value(-3.5, dtype)[:, :, ::-1]) is None
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_bad_images_are_one_sentence(images, error, sentence):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])
 def test_good_labels_pass(dtype):
-    validate_labels(np.arange(10, dtype=dtype), 10)
-    validate_labels([0, 2], 2, classes=3)
+    assert validate_labels(np.arange(10, dtype=dtype), 10) is None
+    assert validate_labels([0, 2], 2, classes=3) is None
 
 
 @pytest.mark.parametrize(
