@@ -1,9 +1,9 @@
 """Reverse-mode automatic differentiation on plain arrays, with hand-written ops for spatial transformers.
 
-    from autodiff import Tensor, ops
-    x = Tensor(images, requires_grad=True)
-    ops.conv2d(x, weight).sum().backward()
-    x.grad
+from autodiff import Tensor, ops
+x = Tensor(images, requires_grad=True)
+ops.conv2d(x, weight).sum().backward()
+x.grad
 """
 
 from . import check, nn, ops, optim

@@ -48,8 +48,8 @@ def vjp(fun: Fun, *arrays, eps: float = 1e-5, rtol: float = 1e-6, atol: float = 
     """Compare the gradient of every input with central differences along a random direction: equation (1).
 
     fun takes as many Tensors as there are arrays and returns a Tensor of any shape. Two evaluations an input,
-    whatever its size. Raises AssertionError if one differs by more than `rtol` of the larger plus `atol`; it names the input, the
-    element that differs most, both values, and whether a kink is near.
+    whatever its size. Raises AssertionError if one differs by more than `rtol` of the larger plus `atol`; it names
+    the input, the element that differs most, both values, and whether a kink is near.
     """
     rng = np.random.default_rng(seed)
     u, gradients = _gradients(fun, arrays, rng)

@@ -137,16 +137,14 @@ class Tensor:
         def __getitem__(self, index: Any) -> Tensor: ...
 
 
-def grad(
-    y: Tensor, xs: Tensor | Sequence[Tensor], gy: Tensor | Array | None = None, create_graph: bool = False
-) -> Any:
+def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gy: Tensor | Array | None = None, create_graph: bool = False) -> Any:
     """The gradients of <y, gy> with respect to xs, as Tensors; `.grad` of nothing is touched.
 
     One Tensor for one x, a tuple for a sequence; zeros for an x that y does not depend on. x may be any tensor
     on the way to y, not only a variable.
     """
     wanted = [xs] if isinstance(xs, Tensor) else list(xs)
-    found = {x: None for x in wanted}
+    found: dict[Tensor, Tensor | None] = dict.fromkeys(wanted)
     with _record_if(create_graph):
         for x, gx in _sweep(y, _start(y, gy)):
             if x in found:
@@ -218,9 +216,7 @@ def _sweep(y: Tensor, gy: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         for x, vjp in t.edges:
             gx = vjp(gt)
             if gx.shape != x.shape or gx.dtype != x.dtype:
-                raise ValueError(
-                    f"{t.op}: its vjp returned {gx.dtype} {gx.shape} for an input of {x.dtype} {x.shape}"
-                )
+                raise ValueError(f"{t.op}: its vjp returned {gx.dtype} {gx.shape} for an input of {x.dtype} {x.shape}")
             pending[x] = pending[x] + gx if x in pending else gx
 
 

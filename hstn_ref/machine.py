@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -13,20 +14,29 @@ from hstn_ref.config import ConfigError
 
 
 def set_threads(count: int | None) -> int:
-    """Let Numba and the BLAS compute with so many threads, None for all cores; returns the number.
+    """Let the kernels compute with so many threads, None for all cores; returns the number.
 
     The results are the same bits with any number. Raises ConfigError for more threads than cores.
     """
     import numba
-    import threadpoolctl
 
     available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if count is not None and not 1 <= count <= available:
         raise ConfigError(f"threads is {count}, expected 1 to {available}, the number of cores")
     count = count or available
     numba.set_num_threads(count)
-    threadpoolctl.threadpool_limits(count)
     return count
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager[object]:
+    """Inside, NumPy's matrix products use one thread.
+
+    The order in which a BLAS adds up depends on its number of threads, and with it the last bits of a product. Only
+    the dense layers use it, a small part of our networks.
+    """
+    import threadpoolctl
+
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 def describe() -> dict[str, str | int]:

@@ -1,6 +1,7 @@
 """The command `hstn`: golden paths in this process and as a real one, and every error as one sentence."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ from .toy import everything
 
 FILES = {"best.h5", "checkpoint.h5", "config.toml", "curves.png", "history.jsonl", "result.json", "stages.png"}
 HSTN = [sys.executable, "-c", "from hstn_ref.cli import main; main()"]
+TWO_THREADS = {**os.environ, "NUMBA_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}  # even on one core
 CNN = ["--model", "cnn", "--epochs", "1", "--batch-size", "16", "--threads", "1", "--quiet"]
 
 
@@ -237,7 +239,8 @@ def test_an_option_that_is_no_assignment():
 
 def kill_after(line, arguments):
     """Start `hstn`, kill it without warning when it has shown a line, and return whether it was still running."""
-    process = subprocess.Popen([*HSTN, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+    process = subprocess.Popen([*HSTN, *arguments], env=TWO_THREADS, **pipes)
     for shown in process.stderr:
         if shown.startswith(line):
             break
@@ -250,13 +253,16 @@ def test_a_killed_run_ends_with_the_same_bits_at_any_number_of_threads(place, tm
     """Killed in both stages, with a checkpoint at every step, in turn with 1 and 2 threads."""
     fixed = ["--preset", "tiny", "--data", f"{place}/d.h5", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3"]
     straight, broken = str(tmp_path / "straight"), str(tmp_path / "broken")
-    subprocess.run([*HSTN, "train", *fixed, "--out", straight, "--threads", "1", "--quiet"], check=True)
+    subprocess.run(
+        [*HSTN, "train", *fixed, "--out", straight, "--threads", "1", "--quiet"], env=TWO_THREADS, check=True
+    )
     begin = ["train", *fixed, "--out", broken, "--checkpoint-minutes", "0"]
     assert kill_after("epoch 1/2", [*begin, "--threads", "2"])
     resume = ["train", "--resume", "--out", broken]
     assert kill_after("stage 2 of 2", [*resume, "--threads", "1"])
     assert kill_after("epoch 1/2", [*resume, "--threads", "2"])
-    subprocess.run([*HSTN, *resume, "--threads", "2", "--checkpoint-minutes", "5", "--quiet"], check=True)
+    last = ["--threads", "2", "--checkpoint-minutes", "5", "--quiet"]
+    subprocess.run([*HSTN, *resume, *last], env=TWO_THREADS, check=True)
     for stage in ("affine_stn", "."):
         (a, state_a), (b, state_b) = (everything(f"{folder}/{stage}") for folder in (straight, broken))
         assert a == b
@@ -351,8 +357,18 @@ def test_the_demo_trains_judges_and_draws(place, tmp_path, monkeypatch):
     monkeypatch.setattr("hstn_ref.runs.open_data", lambda *arguments, **options: small)
     monkeypatch.setattr("hstn_ref.data.open_data", lambda *arguments, **options: small)
     monkeypatch.setattr("hstn_ref.runs.trained_networks", lambda: [])
-    for _ in range(2):  # a second one begins again
-        done = run("demo", "--out", tmp_path / "demo", "--threads", "1")
+    done = run("demo", "--out", tmp_path / "demo", "--threads", "1")
     assert "A short run: test accuracy" in done.stdout
-    assert "hstn tiny, this short run" in done.stdout
+    assert "hstn small, this short run" in done.stdout
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {*FILES, "affine_stn"}
+
+
+def test_remove_deletes_the_files_of_a_run_and_nothing_else(tmp_path):
+    for folder in (tmp_path, tmp_path / "affine_stn"):
+        folder.mkdir(exist_ok=True)
+        for name in (*FILES, "notes.txt"):
+            (folder / name).write_text("")
+    runs.remove(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"notes.txt", "affine_stn", "affine_stn/notes.txt"}
+    runs.remove(tmp_path / "missing")

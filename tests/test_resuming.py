@@ -44,10 +44,35 @@ def test_a_run_may_be_stopped_again_and_again(tmp_path):
     assert everything(tmp_path / "broken") == everything(tmp_path / "straight")
 
 
-def test_a_stop_in_the_last_validation_batch_is_heard(tmp_path):
-    data, _ = watch(toy_data(), "valid", stopping_after(9))  # 3 batches an epoch, 3 epochs
+def test_validation_can_be_stopped(tmp_path):
+    data, valid = watch(toy_data(), "valid", stopping_after(2))  # of 3 batches
     with pytest.raises(Interrupted):
         fit(Toy(), data, **SHORT, folder=tmp_path)
+    assert len(valid.asked) == 2
+    _, state = everything(tmp_path)
+    assert (state["step"], state["history"]) == (7, [])
+
+
+def test_a_stop_while_the_last_epoch_is_saved_is_heard(tmp_path):
+    class Stopped(Toy):
+        def save(self, path):
+            signal.raise_signal(signal.SIGINT)
+            super().save(path)
+
+    with pytest.raises(Interrupted):
+        fit(Stopped(), toy_data(), **{**SHORT, "epochs": 1}, folder=tmp_path)
+    _, state = everything(tmp_path)
+    assert len(state["history"]) == 1
+
+
+def test_a_resumed_run_remembers_the_plateau(tmp_path):
+    """Nothing improves after epoch 1, and the run is stopped while it waits."""
+    options = {**SHORT, "lr": 1e-60, "epochs": 50, "patience": 2, "reductions": 2}
+    data, _ = watch(toy_data(), "train", stopping_after(15))  # in epoch 3
+    with pytest.raises(Interrupted):
+        fit(Toy(), data, **options, folder=tmp_path)
+    result = fit(Toy(), toy_data(), **options, folder=tmp_path, resume=True)
+    assert [epoch.lr for epoch in result.history] == pytest.approx([1e-60] * 3 + [1e-61] * 2)
 
 
 def test_resume_may_train_longer(tmp_path):

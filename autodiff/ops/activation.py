@@ -7,13 +7,6 @@ import numpy as np
 from ..tensor import Tensor, as_tensor, check_dtypes, record
 
 
-def relu(x) -> Tensor:
-    """max(x, 0); the subgradient at x = 0 is 0."""
-    x = as_tensor(x)
-    check_dtypes("relu", x)
-    return record(np.maximum(x.data, 0), (x, lambda gy: gy * (x.data > 0).astype(x.dtype)))
-
-
 def softmax(x) -> Tensor:
     """p_k = exp(x_k) / sum_l exp(x_l) along the last axis, computed without overflow.
 

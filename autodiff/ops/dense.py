@@ -13,13 +13,13 @@ def dense(x, weight, bias=None) -> Tensor:
     Raises ValueError if the shapes do not fit, TypeError for mixed or non-floating dtypes.
     """
     x, weight = as_tensor(x), as_tensor(weight)
-    inputs = (x, weight) if bias is None else (x, weight, as_tensor(bias))
-    check_dtypes("dense", *inputs)
+    bias = None if bias is None else as_tensor(bias)
+    check_dtypes("dense", x, weight, *([] if bias is None else [bias]))
     if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
         raise ValueError(
             f"dense: inputs {x.shape} and weight {weight.shape}, expected (N, inputs) and (outputs, inputs)"
         )
-    if bias is not None and inputs[2].shape != weight.shape[:1]:
-        raise ValueError(f"dense: bias {inputs[2].shape}, weight {weight.shape} expects {weight.shape[:1]}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"dense: bias {bias.shape}, weight {weight.shape} expects {weight.shape[:1]}")
     y = matmul(x, transpose(weight))
     return y if bias is None else y + bias

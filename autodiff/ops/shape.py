@@ -79,7 +79,6 @@ def _is_basic(index: Any) -> bool:
     return all(i is None or i is Ellipsis or isinstance(i, (int, np.integer, slice)) for i in parts)
 
 
-Tensor.reshape = reshape
-Tensor.transpose = transpose
-Tensor.T = property(transpose)
-Tensor.__getitem__ = take
+_METHODS = {"reshape": reshape, "transpose": transpose, "T": property(transpose), "__getitem__": take}
+for _name, _op in _METHODS.items():
+    setattr(Tensor, _name, _op)

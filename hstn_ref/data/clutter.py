@@ -59,9 +59,7 @@ class Draws:
 
     digit: np.ndarray  # (B,) which digit stands on the canvas
     corner: np.ndarray  # (B, 2) its upper left corner (y, x) on the canvas
-    patches: (
-        np.ndarray
-    )  # (B, D, 5) each one's digit, corner (y, x) on the canvas, and corner (y, x) in the digit
+    patches: np.ndarray  # (B, D, 5) each one's digit, corner (y, x) on the canvas, and corner (y, x) in the digit
 
 
 def starts(seed: int, stream: int, epoch: int) -> np.ndarray:
@@ -82,9 +80,7 @@ def permutation(start: np.uint64, count: int) -> np.ndarray:
     return np.argsort(random_words(start, np.arange(count, dtype=np.uint64)), kind="stable")
 
 
-def draw(
-    start: np.uint64, order: np.ndarray, indices: np.ndarray, size: tuple[int, int], clutter: Clutter
-) -> Draws:
+def draw(start: np.uint64, order: np.ndarray, indices: np.ndarray, size: tuple[int, int], clutter: Clutter) -> Draws:
     """Decide about the canvases `indices`, whose digits, of `size` pixels, come in the given order."""
     (H, W), (h, w), D, s = clutter.canvas, size, clutter.distractors, clutter.patch
     outcomes = [H - h + 1, W - w + 1] + D * [len(order), H - s + 1, W - s + 1, h - s + 1, w - s + 1]
@@ -101,9 +97,7 @@ def canvases(digits: np.ndarray, draws: Draws, clutter: Clutter) -> np.ndarray:
     from hstn_ref.data.painting import paint  # Numba is imported when it is first needed
 
     digits = np.ascontiguousarray(digits).view()
-    digits.flags.writeable = (
-        False  # one specialisation of the kernel serves embedded (read-only) and other digits
-    )
+    digits.flags.writeable = False  # one specialisation of the kernel serves embedded (read-only) and other digits
     painted = np.zeros((len(draws.digit), *clutter.canvas), np.uint8)  # step 1
     paint(digits, draws.digit, draws.corner, draws.patches, clutter.patch, painted)
     return painted

@@ -64,16 +64,12 @@ class ArrayDataset:
         if images.dtype not in (np.uint8, np.float32):
             raise DataTypeError(f"{name}: images are {images.dtype}, expected uint8 or float32")
         if images.ndim != 3 or images.size == 0:
-            raise DataError(
-                f"{name}: images have the shape {images.shape}, expected (n, H, W), none of them 0"
-            )
+            raise DataError(f"{name}: images have the shape {images.shape}, expected (n, H, W), none of them 0")
         validate_labels(labels, len(images), name=f"{name}: labels")
         if images.dtype == np.float32:
             validate_finite(images, name=f"{name}: images")
             if images.min() < 0 or images.max() > 1:
-                raise DataError(
-                    f"{name}: images span {images.min()}..{images.max()}, expected values in 0..1"
-                )
+                raise DataError(f"{name}: images span {images.min()}..{images.max()}, expected values in 0..1")
         self._images, self._labels = images, labels
 
     @property
@@ -111,9 +107,7 @@ class ClutteredDigits:
         if digits.dtype != np.uint8:
             raise DataTypeError(f"cluttered digits: digits are {digits.dtype}, expected uint8")
         if digits.ndim != 3 or digits.size == 0:
-            raise DataError(
-                f"cluttered digits: digits have the shape {digits.shape}, expected (n, h, w), none 0"
-            )
+            raise DataError(f"cluttered digits: digits have the shape {digits.shape}, expected (n, h, w), none 0")
         validate_labels(labels, len(digits), name="cluttered digits: labels")
         self._clutter = clutter or Clutter()
         self._clutter.check_digit(digits.shape[1:])

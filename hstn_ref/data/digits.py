@@ -95,9 +95,7 @@ def load_embedded() -> DigitSplits:
     try:
         content = np.frombuffer(lzma.decompress((folder / "digits.xz").read_bytes()), np.uint8)
     except lzma.LZMAError as error:
-        raise DataError(
-            f"{folder / 'digits.xz'}: the file is damaged ({error}); install the package again"
-        ) from error
+        raise DataError(f"{folder / 'digits.xz'}: the file is damaged ({error}); install the package again") from error
     sizes = [size for n in counts for size in (n * SIZE * SIZE, n)]
     if len(content) != sum(sizes):
         raise DataError(f"{folder / 'digits.xz'}: the file holds {len(content)} bytes, expected {sum(sizes)}")

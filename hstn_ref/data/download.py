@@ -53,9 +53,7 @@ def download_mnist(
 def _check(content: bytes, expected: str, name: str) -> None:
     found = hashlib.sha256(unzip(content, name)).hexdigest()
     if found != expected:
-        raise DataError(
-            f"{name}: the decompressed content has the SHA-256 {found}, expected MNIST's {expected}"
-        )
+        raise DataError(f"{name}: the decompressed content has the SHA-256 {found}, expected MNIST's {expected}")
 
 
 def _innermost(error: BaseException) -> BaseException:

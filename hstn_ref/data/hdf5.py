@@ -55,9 +55,7 @@ def _write(file: h5py.File, splits: DataSplits, progress: Callable[[int, int], N
         images = file.create_dataset(
             f"{name}/images", shape, "u1", chunks=(1, *shape[1:]), compression="gzip", compression_opts=6
         )
-        labels = file.create_dataset(
-            f"{name}/labels", shape[:1], "u1", compression="gzip", compression_opts=6
-        )
+        labels = file.create_dataset(f"{name}/labels", shape[:1], "u1", compression="gzip", compression_opts=6)
         for block in blocks(len(split)):
             here = slice(block[0], block[-1] + 1)
             pixels, labels[here] = split.batch(block)

@@ -29,9 +29,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         raise DataError(f"{path}: the file has {len(content)} bytes, expected an IDX header of at least 4")
     zeros, code, dimensions = content[:2], content[2], content[3]
     if zeros != b"\0\0" or code not in _TYPES:
-        raise DataError(
-            f"{path}: the file starts with bytes {content[:4].hex(' ')}, expected 00 00 TYPE RANK"
-        )
+        raise DataError(f"{path}: the file starts with bytes {content[:4].hex(' ')}, expected 00 00 TYPE RANK")
     start = 4 + 4 * dimensions
     if len(content) < start:
         raise DataError(f"{path}: the file has {len(content)} bytes, expected an IDX header of {start}")
@@ -58,6 +56,4 @@ def unzip(content: bytes, name: str | os.PathLike[str]) -> bytes:
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{name}: the gzip data ({len(content)} bytes) are damaged or cut short: {error}"
-        ) from error
+        raise DataError(f"{name}: the gzip data ({len(content)} bytes) are damaged or cut short: {error}") from error

@@ -73,9 +73,7 @@ def _labels(y: np.ndarray, name: str) -> np.ndarray:
     if y.ndim == 1:
         return y
     if y.shape[1:] != (CLASSES,):
-        raise DataError(
-            f"{name}: the shape is {y.shape}, expected class numbers (n,) or one-hot rows (n, {CLASSES})"
-        )
+        raise DataError(f"{name}: the shape is {y.shape}, expected class numbers (n,) or one-hot rows (n, {CLASSES})")
     if y.dtype.kind not in "biuf":
         raise DataTypeError(f"{name}: elements are {y.dtype}, expected numbers")
     validate_finite(y, name=name)

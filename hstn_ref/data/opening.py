@@ -39,9 +39,7 @@ def open_data(
     source = open_source(spec)
     if isinstance(source, DataSplits):
         if clutter is not None:
-            raise DataError(
-                f"{spec}: the file contains its canvases already, {clutter} cannot be applied to it"
-            )
+            raise DataError(f"{spec}: the file contains its canvases already, {clutter} cannot be applied to it")
         return source
     clutter = clutter or Clutter()
     train, valid, test = (

@@ -1,8 +1,8 @@
 """The networks of the paper, one file each.
 
-    model = HSTN("small", rng=0)
-    logits = model(images)                    images (N, 1, 60, 60) in [0, 1] -> (N, 10)
-    model.loss(images, labels).backward()
+model = HSTN("small", rng=0)
+logits = model(images)                    images (N, 1, 60, 60) in [0, 1] -> (N, 10)
+model.loss(images, labels).backward()
 """
 
 from __future__ import annotations

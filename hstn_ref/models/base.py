@@ -100,7 +100,7 @@ def feature_size(owner: str, image_size: tuple[int, int], kernel: int, levels: i
         sizes.append(size)
     if min(sizes) < 1:
         raise ValueError(
-            f"{owner}: images {image_size} are too small for {levels} times [{kernel}x{kernel} convolution, 2x2 pooling]"
+            f"{owner}: images {image_size} are too small for {levels} times [{kernel}x{kernel} convolution, pooling]"
             + ("" if padding == "same" else '; padding="same" needs less')
         )
     return sizes[0], sizes[1]

@@ -30,9 +30,7 @@ def digits(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return images, rng.integers(0, 10, count, dtype=np.uint8)
 
 
-def mnist_folder(
-    folder: Path, train: int = 12, test: int = 5, *, pack: bool = True, dotted: bool = False
-) -> Path:
+def mnist_folder(folder: Path, train: int = 12, test: int = 5, *, pack: bool = True, dotted: bool = False) -> Path:
     """The four files, with so many digits."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, count) in enumerate([("train", train), ("t10k", test)]):
@@ -49,7 +47,6 @@ def small_splits(**attributes: str | int) -> DataSplits:
     """Grey levels of 9 x 7 pixels, more images than a block has in the training split."""
     rng = np.random.default_rng(3)
     train, valid, test = (
-        ArrayDataset(rng.integers(0, 256, (n, 9, 7), dtype=np.uint8), rng.integers(0, 10, n))
-        for n in (300, 5, 4)
+        ArrayDataset(rng.integers(0, 256, (n, 9, 7), dtype=np.uint8), rng.integers(0, 10, n)) for n in (300, 5, 4)
     )
     return DataSplits(train, valid, test, attributes)

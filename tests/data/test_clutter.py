@@ -34,9 +34,7 @@ def test_the_random_words_are_those_of_splitmix64():
 @given(start=st.integers(0, 2**64 - 1), numbers=st.lists(st.integers(0, 300), min_size=1, max_size=20))
 def test_the_sequence_can_be_entered_anywhere(start, numbers):
     sequence = list(splitmix64(start, 301))
-    assert random_words(np.uint64(start), np.array(numbers, np.uint64)).tolist() == [
-        sequence[n] for n in numbers
-    ]
+    assert random_words(np.uint64(start), np.array(numbers, np.uint64)).tolist() == [sequence[n] for n in numbers]
 
 
 def paint_slowly(images, draws, clutter):
@@ -108,9 +106,7 @@ def test_seed_stream_and_epoch_each_make_other_canvases():
     images, labels = digits(20)
 
     def canvas(seed=0, stream=0, epoch=0, fresh=True):
-        return ClutteredDigits(images, labels, seed=seed, stream=stream, fresh=fresh).batch(range(20), epoch)[
-            0
-        ]
+        return ClutteredDigits(images, labels, seed=seed, stream=stream, fresh=fresh).batch(range(20), epoch)[0]
 
     others = [
         canvas(),

@@ -73,9 +73,7 @@ def test_empty_crops_are_as_frequent_as_in_all_crops_of_all_digits(sample):
     rows = np.lib.stride_tricks.sliding_window_view(sample.digits, 8, axis=1).max(axis=-1)
     crops = np.lib.stride_tricks.sliding_window_view(rows, 8, axis=2).max(axis=-1)  # (n, 21, 21)
     exact = (crops == 0).mean()
-    empty = [
-        not sample.digits[k, i : i + 8, j : j + 8].any() for k, _, _, i, j in sample.patches.reshape(-1, 5)
-    ]
+    empty = [not sample.digits[k, i : i + 8, j : j + 8].any() for k, _, _, i, j in sample.patches.reshape(-1, 5)]
     error = (exact * (1 - exact) / len(empty)) ** 0.5  # of a proportion: the crops are drawn independently
     assert abs(np.mean(empty) - exact) < 4 * error
     assert abs(np.mean(empty) - 0.134) < TOLERANCE * error + 0.0005  # .134 by the independent generator

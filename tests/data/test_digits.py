@@ -65,9 +65,7 @@ def test_the_embedded_digits():
         # A class has a tenth of a random sample of n, give or take 4 standard deviations sqrt(0.09 n), and
         # the two percent by which the classes of MNIST differ from a tenth.
         n = len(labels)
-        np.testing.assert_allclose(
-            np.bincount(labels, minlength=10), n / 10, atol=4 * (0.09 * n) ** 0.5 + 0.02 * n
-        )
+        np.testing.assert_allclose(np.bincount(labels, minlength=10), n / 10, atol=4 * (0.09 * n) ** 0.5 + 0.02 * n)
 
 
 @pytest.mark.parametrize("source", ["embedded", *FULL_MNIST])

@@ -81,9 +81,7 @@ def test_it_does_not_matter_how_a_mirror_compresses(mirror, serve, tmp_path):
 def test_other_content_is_refused_and_not_kept(mirror, serve, tmp_path, content):
     (mirror / "t10k-images-idx3-ubyte.gz").write_bytes(content)
     url = serve(mirror)
-    sentence = (
-        rf"{url}t10k-images-idx3-ubyte\.gz: the decompressed content has the SHA-256 .*, expected MNIST's"
-    )
+    sentence = rf"{url}t10k-images-idx3-ubyte\.gz: the decompressed content has the SHA-256 .*, expected MNIST's"
     with pytest.raises(DataError, match=sentence):
         download_mnist(tmp_path / "new", base_url=url)
     assert not any("t10k-images" in name for name in os.listdir(tmp_path / "new"))
@@ -100,9 +98,7 @@ def test_a_file_cut_short_is_refused_and_not_kept(mirror, serve, tmp_path):
 def test_a_file_of_another_data_set_is_not_overwritten(mirror, serve, tmp_path):
     path = mnist_folder(tmp_path / "mine", train=18) / "train-images-idx3-ubyte.gz"
     before = path.read_bytes()
-    with pytest.raises(
-        DataError, match=r"train-images-idx3-ubyte\.gz \(already there\): the decompressed content"
-    ):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz \(already there\): the decompressed content"):
         download_mnist(tmp_path / "mine", base_url=serve(mirror))
     assert path.read_bytes() == before
 

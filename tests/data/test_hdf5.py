@@ -30,15 +30,11 @@ def test_batches_equal_those_in_memory_bit_for_bit(path):
 def test_canvases_survive_exactly(tmp_path):
     splits = open_data("embedded", seed=5, fresh=False)
     some = [
-        ArrayDataset(
-            (split.batch(range(50))[0][:, 0] * 255).round().astype(np.uint8), split.batch(range(50))[1]
-        )
+        ArrayDataset((split.batch(range(50))[0][:, 0] * 255).round().astype(np.uint8), split.batch(range(50))[1])
         for _, split in splits.items()
     ]
     write_dataset(tmp_path / "data.h5", DataSplits(*some, attributes=splits.attributes))
-    for (_, stored), (_, original) in zip(
-        read_hdf5(tmp_path / "data.h5").items(), splits.items(), strict=True
-    ):
+    for (_, stored), (_, original) in zip(read_hdf5(tmp_path / "data.h5").items(), splits.items(), strict=True):
         np.testing.assert_array_equal(stored.batch(range(50))[0], original.batch(range(50))[0])
 
 
@@ -53,9 +49,7 @@ def test_attributes_come_back_as_plain_values(path):
 
 def test_progress_counts_the_images(tmp_path):
     calls = []
-    write_dataset(
-        tmp_path / "data.h5", small_splits(), progress=lambda done, total: calls.append((done, total))
-    )
+    write_dataset(tmp_path / "data.h5", small_splits(), progress=lambda done, total: calls.append((done, total)))
     assert calls == [(256, 309), (300, 309), (305, 309), (309, 309)]
 
 

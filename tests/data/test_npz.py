@@ -29,9 +29,7 @@ CODINGS = {
 
 
 def arrays(x=SHAPES["flat"], y=CODINGS["one-hot"]):
-    return {f"x_{name}": x(IMAGES[name]) for name in COUNTS} | {
-        f"y_{name}": y(LABELS[name]) for name in COUNTS
-    }
+    return {f"x_{name}": x(IMAGES[name]) for name in COUNTS} | {f"y_{name}": y(LABELS[name]) for name in COUNTS}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -83,12 +81,8 @@ def test_a_wrong_array_is_one_sentence(tmp_path, key, array, error, sentence):
 
 
 def test_missing_keys_are_named(tmp_path):
-    np.savez(
-        tmp_path / "data.npz", X_train=np.zeros(3), **{k: v for k, v in arrays().items() if k != "y_test"}
-    )
-    with pytest.raises(
-        DataError, match=r"the keys \['y_test'\] are missing, the file has \['X_train', 'x_test'"
-    ):
+    np.savez(tmp_path / "data.npz", X_train=np.zeros(3), **{k: v for k, v in arrays().items() if k != "y_test"})
+    with pytest.raises(DataError, match=r"the keys \['y_test'\] are missing, the file has \['X_train', 'x_test'"):
         read_npz(tmp_path / "data.npz")
 
 

@@ -56,9 +56,7 @@ def test_what_is_made_can_be_opened_and_is_the_same(tmp_path):
 
 def test_a_file_takes_no_clutter(tmp_path):
     write_dataset(tmp_path / "data.h5", small_splits())
-    with pytest.raises(
-        DataError, match=r"the file contains its canvases already, Clutter\(.* cannot be applied"
-    ):
+    with pytest.raises(DataError, match=r"the file contains its canvases already, Clutter\(.* cannot be applied"):
         open_data(tmp_path / "data.h5", clutter=Clutter())
 
 
@@ -72,9 +70,7 @@ def test_an_npz_file_is_opened(tmp_path):
 
 
 def test_what_is_no_data_set_is_one_sentence(tmp_path):
-    with pytest.raises(
-        FileError, match="there is no such file or folder; expected 'embedded', a folder with"
-    ):
+    with pytest.raises(FileError, match="there is no such file or folder; expected 'embedded', a folder with"):
         open_data(tmp_path / "nowhere")
     (tmp_path / "data.txt").write_text("")
     with pytest.raises(DataError, match=r"the file's name ends in '\.txt', expected \.npz, \.h5 or \.hdf5"):

@@ -31,9 +31,7 @@ def count(module):
     return sum(parameter.size for parameter in module.parameters())
 
 
-@pytest.mark.parametrize(
-    "model, parameters", [(CNN, 226_442), (AffineSTN, 263_358), (lambda: HSTN("paper"), 567_936)]
-)
+@pytest.mark.parametrize("model, parameters", [(CNN, 226_442), (AffineSTN, 263_358), (lambda: HSTN("paper"), 567_936)])
 def test_parameter_counts_of_the_paper(model, parameters):
     assert count(model()) == parameters
 

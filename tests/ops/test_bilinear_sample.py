@@ -85,9 +85,7 @@ def right_derivative(image, motion, border, a, b, h=2.0**-10):
         return definition(image, motion, border)
     step = np.array([h, 0] if a else [0, h]).reshape(1, 2, 1, 1)
     a, b = (0, b) if a else (a, 0)
-    return (
-        right_derivative(image, motion + step, border, a, b) - right_derivative(image, motion, border, a, b)
-    ) / h
+    return (right_derivative(image, motion + step, border, a, b) - right_derivative(image, motion, border, a, b)) / h
 
 
 @every_voice
@@ -122,9 +120,7 @@ def test_voices_agree_for_every_layout(dtype, data):
         expected, computed = (getattr(module, name)(*args, a, b, border) for module in (reference, cpu))
         for result in (expected, computed):
             assert result.dtype == dtype and result.flags.c_contiguous and result.base is not image
-        assert_allclose(
-            computed, expected, atol=1e-4 if dtype == np.float32 else 1e-12
-        )  # up to 36 terms a pixel
+        assert_allclose(computed, expected, atol=1e-4 if dtype == np.float32 else 1e-12)  # up to 36 terms a pixel
 
 
 @every_border
@@ -132,9 +128,7 @@ def test_voices_agree_on_more_pixels_than_a_block(border):
     rng = np.random.default_rng(0)
     image, motion = rng.standard_normal((2, 3, 50, 40)), 5 * rng.standard_normal((2, 2, 45, 31))
     assert motion[0, 0].size > 2 * cpu.BLOCK
-    assert_allclose(
-        cpu.sample(image, motion, 0, 0, border), reference.sample(image, motion, 0, 0, border), atol=1e-12
-    )
+    assert_allclose(cpu.sample(image, motion, 0, 0, border), reference.sample(image, motion, 0, 0, border), atol=1e-12)
     g = rng.standard_normal((2, 3, 45, 31))
     splats = [voice.splat(g, motion, (50, 40), 1, 0, border) for voice in (cpu, reference)]
     assert_allclose(*splats, atol=1e-12)
@@ -145,9 +139,7 @@ def test_voices_agree_on_more_pixels_than_a_block(border):
 @every_border
 def test_the_identity_is_exact_even_for_infinite_pixels(voice, dtype, border):
     huge = np.finfo(dtype).max
-    image = np.array([[1, huge, -huge, 3], [np.inf, 7, np.nan, -np.inf], [huge, huge, 0, 0.1]], dtype)[
-        None, None
-    ]
+    image = np.array([[1, huge, -huge, 3], [np.inf, 7, np.nan, -np.inf], [huge, huge, 0, 0.1]], dtype)[None, None]
     with use(voice):
         assert_array_equal(bilinear_sample(image, np.zeros((1, 2, 3, 4), dtype), border=border).data, image)
         shifted = bilinear_sample(image, np.full((1, 2, 2, 3), 1, dtype), border=border).data
@@ -289,9 +281,7 @@ def test_the_same_bits_at_any_number_of_threads(border):
     results = []
     for threads in (1, most):
         numba.set_num_threads(threads)
-        results.append(
-            (cpu.sample(image, motion, 0, 1, border), cpu.splat(image, motion, (30, 30), 0, 0, border))
-        )
+        results.append((cpu.sample(image, motion, 0, 1, border), cpu.splat(image, motion, (30, 30), 0, 0, border)))
     for one, many in zip(*results, strict=True):
         assert_array_equal(one, many)
 

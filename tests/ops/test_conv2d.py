@@ -113,6 +113,7 @@ def test_gradients_are_adjoints(voice, data):
 LAYERS = [
     ((2, 32, 60, 60), (32, 32, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((40, 32, 30, 30), (32, 32, 3, 3), (1, 1), ((1, 1), (1, 1))),
+    ((8, 3, 61, 60), (4, 3, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((1, 24, 37, 41), (2, 24, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((70, 3, 12, 12), (5, 3, 5, 5), (1, 1), ((0, 0), (0, 0))),
     ((67, 2, 13, 13), (4, 2, 3, 3), (1, 1), ((2, 1), (0, 2))),
@@ -137,16 +138,20 @@ def test_voices_agree_on_layers_of_networks(x_shape, weight_shape, stride, paddi
 
 def test_the_layers_are_cut_in_every_way():
     """What the list above promises, so that no way of cutting goes untested when block sizes change."""
-    plans = []
+    forward, weight = [], []
     for x_shape, weight_shape, stride, padding in LAYERS:
         y_shape = reference.out_shape(x_shape, weight_shape, stride, padding)
         axes = cpu._axes(layout.forward_axis, x_shape, y_shape, weight_shape, stride, padding)
-        plan = cpu._plan(axes, np.zeros(x_shape, np.float32), weight_shape[0], layout.CACHE // 4)
-        plans.append((x_shape[0], plan))
-    assert any(plan.cuts > 1 and plan.lattice_rows % plan.rows for _, plan in plans)
-    assert any(plan.images > 1 and N % plan.images for N, plan in plans)
-    assert any(plan.blocks > plan.pieces for _, plan in plans)
-    assert any(plan.pitch == plan.lattice_cols for _, plan in plans)
+        x, (K, C) = np.zeros(x_shape, np.float32), weight_shape[:2]
+        forward.append((x_shape[0], cpu._plan(axes, x, K, layout.CACHE // 4)))
+        weight.append((x_shape[0], cpu._plan(axes, x, K, min(layout.CACHE // 4, cpu.NEAR * (K + C)))))
+    for plans in (forward, weight):
+        assert any(plan.cuts > 1 and plan.lattice_rows % plan.rows for _, plan in plans)
+        assert any(plan.images > 1 and N % plan.images for N, plan in plans)
+        assert any(plan.pitch == plan.lattice_cols for _, plan in plans)
+        assert any(plan.blocks > plan.pieces for _, plan in plans)
+    # A short block after a full one in the same piece: what the full one left behind must not be added.
+    assert any(plan.lattice_rows % plan.rows and plan.blocks > plan.pieces for _, plan in weight)
 
 
 def test_the_same_bits_at_any_number_of_threads():
@@ -198,6 +203,20 @@ def test_third_derivatives_are_those_of_a_cubic(voice):
         for _ in range(3):
             derivative = grad(derivative, t, create_graph=True)
         assert_allclose(derivative.item(), 6 * conv2d(x, weight).item() ** 3, rtol=1e-12)
+
+
+@every_voice
+def test_third_derivatives_depend_on_images_and_filters(voice):
+    """The gradient to the images as a function of both, checked to second order."""
+    rng = np.random.default_rng(0)
+
+    def gradient(x, weight):
+        x = x if x.requires_grad else Tensor(x.data, requires_grad=True)
+        y = conv2d(x, weight, padding=(1, 0))
+        return grad((y * y).sum(), x, create_graph=True)
+
+    with use(voice):
+        check.second_order(gradient, rng.standard_normal((1, 2, 4, 3)), rng.standard_normal((2, 2, 3, 2)))
 
 
 def test_no_gradient_is_computed_for_a_constant(monkeypatch):

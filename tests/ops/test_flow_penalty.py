@@ -128,9 +128,7 @@ def test_voices_agree_and_the_adjoint_is_one(dtype, stencil, data):
 @pytest.mark.parametrize("form", FORMS)
 def test_affine_motions_do_not_bend(voice, norm, form):
     with use(voice):
-        assert_allclose(
-            bending_energy(affine((6, 5), 0.5, -2, 3, 0.25), norm=norm, form=form).data, 0, atol=1e-12
-        )
+        assert_allclose(bending_energy(affine((6, 5), 0.5, -2, 3, 0.25), norm=norm, form=form).data, 0, atol=1e-12)
 
 
 @every_voice
@@ -159,9 +157,7 @@ def test_smoothness_of_an_affine_motion_is_the_size_of_its_matrix(voice, norm, s
     """Whatever the size of the field: every direction is averaged over its own points."""
     a, b, c, d = 0.5, -2, 3, 0.25
     squares = a**2 + b**2 + c**2 + d**2
-    size = {"l1": abs(a) + abs(b) + abs(c) + abs(d), "squared": squares, "l2": sqrt(squares + EPS**2) - EPS}[
-        norm
-    ]
+    size = {"l1": abs(a) + abs(b) + abs(c) + abs(d), "squared": squares, "l2": sqrt(squares + EPS**2) - EPS}[norm]
     with use(voice):
         assert_allclose(smoothness(np.repeat(affine(shape, a, b, c, d), 3, axis=0), norm=norm).data, size)
         assert smoothness(affine(shape, 0, 0, 0, 0), norm=norm).data == 0

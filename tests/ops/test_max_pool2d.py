@@ -193,9 +193,7 @@ def test_the_same_bits_at_any_number_of_threads():
     for threads in (1, most):
         numba.set_num_threads(threads)
         positions, y = cpu.argmax(x, (3, 3), (1, 1), NO_PADDING)
-        results.append(
-            (positions, y, cpu.scatter(y, positions, (20, 20)), *cpu.argmax(x, (2, 2), (2, 2), NO_PADDING))
-        )
+        results.append((positions, y, cpu.scatter(y, positions, (20, 20)), *cpu.argmax(x, (2, 2), (2, 2), NO_PADDING)))
     for one, many in zip(*results, strict=True):
         assert_array_equal(one, many)
 

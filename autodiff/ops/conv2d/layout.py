@@ -105,7 +105,6 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
     fitting = max(1, most // (planes * pitch))  # lattice rows
     cuts = -(-rows.lattice // min(fitting, -(-N * rows.lattice // PIECES)))
     height = -(-rows.lattice // cuts)
-    cuts = -(-rows.lattice // height)
     high = height + rows.reach - 1
     images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // PIECES)))
     lines = -(-(images * high * pitch + cols.reach + lanes) // LINE)

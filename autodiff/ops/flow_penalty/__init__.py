@@ -15,9 +15,7 @@ Stencil = tuple[tuple[float, ...], ...]
 FORMS = {"laplacian": (LAPLACIAN,), "hessian": (DXX, DXY, DYY)}
 
 
-def bending_energy(
-    w: Tensor | Array, *, norm: str = "l1", form: str = "laplacian", reduction: str = "mean"
-) -> Tensor:
+def bending_energy(w: Tensor | Array, *, norm: str = "l1", form: str = "laplacian", reduction: str = "mean") -> Tensor:
     """|Laplacian of w|, the first term of equation (7) of the paper: how far from affine a motion is.
 
     w (N, K, H, W), a motion in pixels (K = 2) or any field -> a scalar. Only interior points count.
@@ -61,9 +59,7 @@ def _checked(op: str, w: Tensor | Array, least: int) -> Tensor:
     w = as_tensor(w)
     check_dtypes(op, w)
     if w.ndim != 4 or w.size == 0 or min(w.shape[2:]) < least:
-        raise ValueError(
-            f"{op}: got a field {w.shape}, expected (N, K, H, W) of at least {least} x {least} pixels"
-        )
+        raise ValueError(f"{op}: got a field {w.shape}, expected (N, K, H, W) of at least {least} x {least} pixels")
     return w
 
 

@@ -31,9 +31,7 @@ def max_pool2d(
     check_dtypes("max_pool2d", x)
     size = normal_pair("max_pool2d", "size", size, least=1)
     stride = size if stride is None else normal_pair("max_pool2d", "stride", stride, least=1)
-    rows, columns = (
-        padding if isinstance(padding, (tuple, list)) and len(padding) == 2 else (padding, padding)
-    )
+    rows, columns = padding if isinstance(padding, (tuple, list)) and len(padding) == 2 else (padding, padding)
     pads = tuple(normal_pair("max_pool2d", "padding", pad, least=0) for pad in (rows, columns))
     if x.ndim != 4:
         raise ValueError(f"max_pool2d: images have shape {x.shape}, expected (N, C, H, W)")
@@ -42,9 +40,7 @@ def max_pool2d(
             f"max_pool2d: padding {pads} must be smaller than the window {size}, so that no window is empty"
         )
     if any(n + sum(pad) < length for n, pad, length in zip(x.shape[2:], pads, size, strict=True)):
-        raise ValueError(
-            f"max_pool2d: images {x.shape} with padding {pads} are smaller than the window {size}"
-        )
+        raise ValueError(f"max_pool2d: images {x.shape} with padding {pads} are smaller than the window {size}")
     kernels = backend.choose(__name__, x.data)
     positions, y = kernels.argmax(x.data, size, stride, pads)
     return record(y, (x, lambda gy: _scatter(gy, positions, x.shape[2:])))

@@ -43,9 +43,7 @@ def argmax(x, size, stride, padding):
 
 def gather(x, positions):
     N, C, I, J = positions.shape
-    return np.take_along_axis(x.reshape(N, C, -1), positions.reshape(N, C, -1), axis=2).reshape(
-        N, C, I, J
-    )  # (3)
+    return np.take_along_axis(x.reshape(N, C, -1), positions.reshape(N, C, -1), axis=2).reshape(N, C, I, J)  # (3)
 
 
 def scatter(g, positions, plane_shape):

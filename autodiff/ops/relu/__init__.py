@@ -1,0 +1,23 @@
+"""relu: the rectifier. The mathematics is in reference.py."""
+
+from __future__ import annotations
+
+from ... import backend
+from ...tensor import Tensor, as_tensor, check_dtypes, record
+
+
+def relu(x) -> Tensor:
+    """max(x, 0), element by element; the subgradient at x = 0 is 0. A NaN stays a NaN and gets no gradient.
+
+    Raises TypeError unless x is float32 or float64.
+    """
+    x = as_tensor(x)
+    check_dtypes("relu", x)
+    kernels = backend.choose(__name__, x.data)
+    return record(kernels.forward(x.data), (x, lambda gy: _gradient(gy, x)))
+
+
+def _gradient(gy: Tensor, x: Tensor) -> Tensor:
+    """Equation (2): linear in gy and its own adjoint, constant in x between the kinks."""
+    kernels = backend.choose(__name__, x.data)
+    return record(kernels.gradient(gy.data, x.data), (gy, lambda g: _gradient(g, x)))
