@@ -153,7 +153,7 @@ def _encode(checkpoint: Checkpoint) -> bytes:
 def _put(group: h5py.Group, arrays: Mapping[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         # a scalar or an empty array has no chunk, hence no filters
-        filters = {"chunks": array.shape, "shuffle": True, "compression": "gzip", "fletcher32": True}
+        filters = {"chunks": array.shape, "shuffle": True, "compression": "gzip"}
         group.create_dataset(name, data=array, **(filters if array.ndim and array.size else {}))
 
 

@@ -9,7 +9,7 @@ from autodiff import ops
 from hstn_ref import checkpoint, metrics
 from hstn_ref.config import ConfigError
 from hstn_ref.errors import DataError, FileError
-from hstn_ref.history import read_history
+from hstn_ref.history import Epoch, best, read_history
 from hstn_ref.models import MODELS, Outputs
 from hstn_ref.trainer import multipliers
 from hstn_ref.training import Diverged, evaluate, fit
@@ -48,6 +48,21 @@ def test_an_epoch_adds_up_losses_and_correct_answers():
     expected = evaluate(model, data.train)
     assert [epoch.train_loss for epoch in history] == pytest.approx([expected.loss] * 3, rel=1e-5)
     assert [epoch.train_accuracy for epoch in history] == [expected.accuracy] * 3
+
+
+def test_every_epoch_adds_up_anew():
+    """A loss that grows by 1 a step is larger by 7, the steps of an epoch, in the next one."""
+
+    class Growing(Toy):
+        steps = 0
+
+        def run(self, images):
+            self.steps += self.training
+            logits = super().run(images).logits * 0.0
+            return Outputs(logits, penalty=logits.sum() + float(self.steps))
+
+    losses = [epoch.train_loss for epoch in fit(Growing(), toy_data(), **SHORT).history]
+    assert np.diff(losses) == pytest.approx([7, 7])
 
 
 def test_every_epoch_has_every_image_once_in_another_order():
@@ -120,8 +135,8 @@ def test_the_folder_has_checkpoint_best_and_history(tmp_path, monkeypatch):
     result = fit(Toy(), data, **{**SHORT, "epochs": 8, "lr": 0.1}, folder=tmp_path / "deep" / "run")
     assert sorted(os.listdir(tmp_path / "deep" / "run")) == ["best.h5", "checkpoint.h5", "history.jsonl"]
     assert read_history(tmp_path / "deep" / "run" / "history.jsonl") == result.history
-    best = checkpoint.load_model(tmp_path / "deep" / "run" / "best.h5")
-    assert evaluate(best, data.valid).loss == pytest.approx(result.best.valid_loss)
+    found = checkpoint.load_model(tmp_path / "deep" / "run" / "best.h5")
+    assert evaluate(found, data.valid).loss == pytest.approx(result.best.valid_loss)
     assert result.best.epoch < 8  # or this test could not tell the best from the last
 
 
@@ -258,10 +273,23 @@ def test_evaluation_does_not_depend_on_the_batches(batch_size):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_evaluation_leaves_the_mode_and_records_nothing(training):
-    model = Toy().train(training)
+    class Recorded(Toy):
+        def run(self, images):
+            outputs = super().run(images)
+            recorded.append(outputs.logits.requires_grad)
+            return outputs
+
+    recorded = []
+    model = Recorded().train(training)
     evaluate(model, toy_data().test)
     assert {module.training for module in model.modules()} == {training}
-    assert all(parameter.grad is None for parameter in model.parameters())
+    assert recorded == [False]
+
+
+def test_the_best_epoch_is_the_first_of_the_highest_validation_accuracy():
+    history = [Epoch(i, 0, 0, loss, loss, accuracy, 0, 0, 0)
+               for i, loss, accuracy in [(1, 0.5, 0.7), (2, 0.4, 0.9), (3, 0.3, 0.9), (4, 0.2, 0.8)]]  # fmt: skip
+    assert best(history).epoch == 2
 
 
 # Bad arguments, and what is shown

@@ -13,7 +13,7 @@ SHORT: dict[str, Any] = {  # learns fast: small steps of a small batch, little d
     "training.batch_size": 32,
     "training.lr": 1e-3,
     "training.lr_multipliers": {"localisation": 0.1, "flow_generator": 0.1},
-    "pretraining.epochs": 3,
+    "pretraining.epochs": 2,
 }
 
 
