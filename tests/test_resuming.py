@@ -153,17 +153,18 @@ def test_a_run_is_not_overwritten(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_a_request_the_second_acts(number):
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, signal.default_int_handler) for each in both}  # else ignored in the background
     try:
         with pytest.raises(KeyboardInterrupt), stop_requests() as stop:
             assert stop.signal_number is None
             signal.raise_signal(number)
             assert stop.signal_number == number
             signal.raise_signal(number)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        assert [signal.getsignal(each) for each in both] == [signal.default_int_handler] * 2
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def test_training_works_outside_the_main_thread():
