@@ -1,15 +1,15 @@
 """Keep what counts of training runs: small files under docs/results/, the weights in the package.
 
-    .venv/bin/python scripts/keep_results.py runs/mnist docs/results/cluttered_mnist
+    .venv/bin/python scripts/keep_results.py runs/mnist docs/results/cluttered_mnist --weights
 
-For every run in the first folder: config.toml, history.jsonl, result.json and the pictures, these with a palette of 256
-colours, go to a folder of its name in the second; best.h5 becomes hstn_ref/weights/NAME.h5. Prints a table of all runs
-for the page of results.
+For every finished run in the first folder: config.toml, history.jsonl, result.json and the pictures, these with a
+palette of 256 colours, go to a folder of its name in the second; with --weights, best.h5 becomes
+hstn_ref/weights/NAME.h5. Prints a table of all runs for the page of results.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from PIL import Image
@@ -19,17 +19,18 @@ TEXTS = ("config.toml", "history.jsonl", "result.json")
 PICTURES = ("curves.png", "stages.png")
 
 
-def keep(run: Path, target: Path) -> dict:
-    """Copy the small files of one run; returns its result."""
+def keep(run: Path, target: Path, weights: bool) -> dict:
+    """Copy the small files of one run, and the network if `weights`; returns its result."""
     target.mkdir(parents=True, exist_ok=True)
     for name in TEXTS:
         shutil.copyfile(run / name, target / name)
     for name in PICTURES:
         Image.open(run / name).convert("RGB").quantize(256).save(target / name, optimize=True)
     result = json.loads((run / "result.json").read_text())
-    weights = ROOT / "hstn_ref" / "weights" / f"{result['model']}.h5"
-    weights.parent.mkdir(exist_ok=True)
-    shutil.copyfile(run / "best.h5", weights)
+    if weights:
+        folder = ROOT / "hstn_ref" / "weights"
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(run / "best.h5", folder / f"{result['model']}.h5")
     return result
 
 
@@ -43,11 +44,17 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(f"usage: {sys.argv[0]} RUNS TARGET")
-    runs, target = map(Path, sys.argv[1:])
-    finished = sorted(path.parent for path in runs.glob("*/result.json"))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--weights", action="store_true")
+    options = parser.parse_args()
+    finished = sorted(path.parent for path in options.runs.glob("*/result.json"))
     if not finished:
-        sys.exit(f"{runs} has no finished runs: none has a result.json")
-    print(table([keep(run, target / run.name) for run in finished]))
+        parser.error(f"{options.runs} has no finished runs: none has a result.json")
+    print(table([keep(run, options.target / run.name, options.weights) for run in finished]))
+
+
+if __name__ == "__main__":
+    main()
