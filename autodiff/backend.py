@@ -8,8 +8,8 @@ A voice is imported when it first computes, so `import autodiff` needs NumPy alo
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
-from collections.abc import Iterator
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -42,16 +42,40 @@ def choose(op: str, x: Any) -> ModuleType:
         raise RuntimeError(f"{name}: the {voice} voice needs {error.name}, which is not installed") from error
 
 
-@contextlib.contextmanager
-def use(voice: str) -> Iterator[None]:
-    """Compute on NumPy arrays with this voice: `with use("reference"): ...`
+def one_blas_thread() -> contextlib.AbstractContextManager[Any]:
+    """While NumPy's BLAS multiplies matrices on one thread.
+
+    It cuts its sums by the number of threads, so on several the bits would depend on how many there are; and its
+    threads, while they wait for work, would take the cores from the kernels. Only dense layers need it. Where
+    threadpoolctl is not installed, BLAS keeps its threads.
+    """
+    pools = _blas_pools()
+    return contextlib.nullcontext() if pools is None else pools.limit(limits=1)
+
+
+@functools.cache
+def _blas_pools() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:  # the reference voice needs NumPy alone
+        return None
+    return ThreadpoolController().select(user_api="blas")
+
+
+class use:  # a verb, as in `with use("reference"):`
+    """Compute on NumPy arrays with this voice, for good (`use("reference")`) or in a block (`with use("reference"):`).
 
     Raises ValueError for a name that is no voice.
     """
-    if voice not in VOICES:
-        raise ValueError(f"use: unknown voice {voice!r}, expected one of {', '.join(VOICES)}")
-    token = _on_host.set(voice)
-    try:
-        yield
-    finally:
-        _on_host.reset(token)
+
+    def __init__(self, voice: str):
+        if voice not in VOICES:
+            raise ValueError(f"use: unknown voice {voice!r}, expected one of {', '.join(VOICES)}")
+        self._before = _on_host.get()
+        _on_host.set(voice)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        _on_host.set(self._before)

@@ -71,8 +71,10 @@ class Module:
 
     def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
         for name, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield name, value
+            members = enumerate(value) if isinstance(value, (list, tuple)) else ()
+            for path, member in ((name, value), *((f"{name}.{i}", member) for i, member in members)):
+                if isinstance(member, Parameter):
+                    yield path, member
         for prefix, child in self.children():
             for name, parameter in child._all_parameters():
                 yield f"{prefix}.{name}", parameter

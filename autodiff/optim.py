@@ -23,7 +23,8 @@ class Adam:
 
         x <- x - lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)                        (4)
 
-    `multipliers` gives each parameter its own multiple of lr. A parameter without a gradient is left as it is.
+    `multipliers` gives each parameter its own multiple of lr. A parameter without a gradient is left as it is;
+    the step count t is one for all.
     """
 
     def __init__(

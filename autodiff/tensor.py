@@ -102,6 +102,11 @@ class Tensor:
     def __len__(self) -> int:
         return len(self.data)
 
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("a Tensor of shape () holds one number and cannot be iterated")
+        return (self[i] for i in range(len(self)))
+
     def __float__(self) -> float:
         return float(self.data)
 

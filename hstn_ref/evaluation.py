@@ -10,7 +10,6 @@ import numpy as np
 
 from autodiff import no_grad
 from hstn_ref import metrics
-from hstn_ref.machine import one_blas_thread
 from hstn_ref.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def evaluate(
     was_training, start = model.training, time.perf_counter()
     model.eval()
     try:
-        with no_grad(), one_blas_thread():
+        with no_grad():
             for first in range(0, len(dataset), batch_size):
                 images, classes = dataset.batch(np.arange(first, min(first + batch_size, len(dataset))))
                 outputs, mean_loss = model.logits_and_loss(images, classes)

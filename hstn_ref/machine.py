@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import subprocess
@@ -26,17 +25,6 @@ def set_threads(count: int | None) -> int:
     count = count or available
     numba.set_num_threads(count)
     return count
-
-
-def one_blas_thread() -> contextlib.AbstractContextManager[object]:
-    """Inside, NumPy's matrix products use one thread.
-
-    The order in which a BLAS adds up depends on its number of threads, and with it the last bits of a product. Only
-    the dense layers use it, a small part of our networks.
-    """
-    import threadpoolctl
-
-    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 def describe() -> dict[str, str | int]:

@@ -16,7 +16,6 @@ from hstn_ref.config import TrainingConfig
 from hstn_ref.data import DataSplits
 from hstn_ref.evaluation import evaluate
 from hstn_ref.history import Epoch, best
-from hstn_ref.machine import one_blas_thread
 from hstn_ref.progress import Progress
 from hstn_ref.stopping import Interrupted, stop_requests
 from hstn_ref.trainer import BEST, CHECKPOINT, HISTORY, Diverged, Trainer
@@ -74,6 +73,6 @@ def fit(
     )
     trainer = Trainer(model, data, config, None if folder is None else Path(folder))
     trainer.prepare(resume)
-    with one_blas_thread(), stop_requests() as stop, Progress(quiet=quiet) as progress:
+    with stop_requests() as stop, Progress(quiet=quiet) as progress:
         trainer.run(stop, progress)
     return Result(trainer.history, best(trainer.history))

@@ -92,3 +92,11 @@ def test_a_missing_voice_is_an_error(op):
 def test_a_missing_requirement_is_named(op):
     with pytest.raises(RuntimeError, match=r"^some_op: the cpu voice needs a_missing_module, which is not installed$"):
         backend.choose(op, np.zeros(1))
+
+
+def test_use_as_a_statement_lasts_until_the_next():
+    with use("cpu"):
+        use("reference")
+        assert chosen() == "reference"
+        use("cpu")
+        assert chosen() == "cpu"

@@ -220,3 +220,14 @@ def test_a_state_that_does_not_fit_changes_nothing(change, message):
         net.load_state(change(state))
     for name, a in net.state().items():
         assert_array_equal(a, before[name])
+
+
+def test_parameters_in_a_list_are_found():
+    class Net(nn.Module):
+        def __init__(self):
+            self.scales = [nn.Parameter(np.ones(2)), nn.Parameter(np.zeros(3))]
+
+    assert {name: parameter.shape for name, parameter in Net().named_parameters()} == {
+        "scales.0": (2,),
+        "scales.1": (3,),
+    }

@@ -457,3 +457,12 @@ def test_ancestors_are_newest_first():
     assert found[0] is y
     assert set(found) == {x, z, y, found[1]}
     assert [t.time for t in found] == sorted((t.time for t in found), reverse=True)
+
+
+def test_iteration_yields_the_entries_and_a_single_number_has_none():
+    x = Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True)
+    rows = list(x)
+    rows[1].sum().backward()
+    assert_array_equal(x.grad.data, [[0, 0], [1, 1], [0, 0]])
+    with pytest.raises(TypeError, match=r"shape \(\) holds one number"):
+        list(Tensor(3.0))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import one_blas_thread
 from ..tensor import Tensor, as_tensor, record
 from .reduce import sum_to
 from .shape import transpose
@@ -104,8 +105,10 @@ def matmul(x, y) -> Tensor:
         return (matmul(x.reshape(1, -1), y))[..., 0, :]
     if y.ndim == 1:
         return (matmul(x, y.reshape(-1, 1)))[..., 0]
+    with one_blas_thread():
+        z = x.data @ y.data
     return record(
-        x.data @ y.data,
+        z,
         (x, lambda gz: _like(matmul(gz, _matrix_transpose(y)), x)),
         (y, lambda gz: _like(matmul(_matrix_transpose(x), gz), y)),
     )

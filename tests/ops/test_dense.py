@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
 from autodiff import Tensor, check, grad
 from autodiff.ops import dense
@@ -38,6 +39,21 @@ def test_gradients(arrays):
     check.vjp(dense, *arrays)
     check.adjoint(dense, *arrays)
     check.second_order(dense, *arrays)
+
+
+def test_the_same_bits_at_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((64, 600), (200, 600), (200,))]
+
+    def bits():
+        xs = [Tensor(a, requires_grad=True) for a in arrays]
+        y = dense(*xs)
+        return [t.data for t in (y, *grad((y * y).sum(), xs))]
+
+    with threadpool_limits(1):
+        alone = bits()
+    for together, expected in zip(bits(), alone, strict=True):
+        assert_array_equal(together, expected)
 
 
 X, WEIGHT, BIAS = (2, 3), (4, 3), (4,)
