@@ -2,9 +2,9 @@
 
     .venv/bin/python scripts/keep_results.py runs/mnist docs/results/cluttered_mnist --weights
 
-For every finished run in the first folder: config.toml, history.jsonl, result.json and the pictures, these with a
-palette of 256 colours, go to a folder of its name in the second; with --weights, best.h5 becomes
-hstn_ref/weights/NAME.h5. Prints a table of all runs for the page of results.
+For every finished run in the first folder: config.toml, history.jsonl, result.json and the pictures go to a folder of
+its name in the second; with --weights, best.h5 becomes hstn_ref/weights/NAME.h5. Prints a table of all runs for the page
+of results.
 """
 
 import argparse
@@ -12,20 +12,15 @@ import json
 import shutil
 from pathlib import Path
 
-from PIL import Image
-
 ROOT = Path(__file__).resolve().parents[1]
-TEXTS = ("config.toml", "history.jsonl", "result.json")
-PICTURES = ("curves.png", "stages.png")
+KEPT = ("config.toml", "history.jsonl", "result.json", "curves.png", "stages.png")
 
 
 def keep(run: Path, target: Path, weights: bool) -> dict:
     """Copy the small files of one run, and the network if `weights`; returns its result."""
     target.mkdir(parents=True, exist_ok=True)
-    for name in TEXTS:
+    for name in KEPT:
         shutil.copyfile(run / name, target / name)
-    for name in PICTURES:
-        Image.open(run / name).convert("RGB").quantize(256).save(target / name, optimize=True)
     result = json.loads((run / "result.json").read_text())
     if weights:
         folder = ROOT / "hstn_ref" / "weights"
