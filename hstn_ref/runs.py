@@ -223,7 +223,7 @@ def _draw(folder: Path, result: Result, dataset: Dataset) -> None:
 
 
 def trained_networks() -> list[Path]:
-    """The networks that come with the package, trained at length, in the order of the paper's Table 1."""
+    """The networks that come with the package, in the order of the paper's Table 1."""
     files = (Path(__file__).parent / "weights" / f"{name}.h5" for name in models.MODELS)
     return [path for path in files if path.exists()]
 

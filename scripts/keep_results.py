@@ -3,8 +3,8 @@
     .venv/bin/python scripts/keep_results.py runs/mnist docs/results/cluttered_mnist --weights
 
 For every finished run in the first folder: config.toml, history.jsonl, result.json and the pictures go to a folder of
-its name in the second; with --weights, best.h5 becomes hstn_ref/weights/NAME.h5. Prints a table of all runs for the page
-of results.
+its name in the second; with --weights, best.h5 becomes hstn_ref/weights/NAME.h5. Prints a table of all runs for the
+page of results.
 """
 
 import argparse

@@ -51,7 +51,7 @@ def demo(out: str, threads: int | None) -> None:
     rows = [{**result, "name": "hstn small, this short run"}]
     pictures = [Path(out, runs.STAGES)]
     for path in runs.trained_networks():
-        rows.append({**runs.judge(path, test), "name": f"{path.stem}, trained at length"})
+        rows.append({**runs.judge(path, test), "name": f"{path.stem}, shipped"})
         if path.stem == "hstn":
             pictures.append(Path(out, "stages_trained.png"))
             save_figure(runs.picture(load_model(path), test), pictures[-1])
