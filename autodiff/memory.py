@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ctypes
 
+import numpy as np
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
@@ -23,3 +25,20 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
+
+
+def images_of(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...], int]:
+    """x (N, ...) as flat memory, its shape, and the distance of two images in numbers.
+
+    A copy is made only if the numbers of an image do not lie one after the other in row-major order, or cannot be
+    written (the kernels are compiled for one kind of array). So a slice of channels, such as the gradient to a part
+    of a concatenation, is read where it lies.
+    """
+    step, rest = divmod(x.strides[0], x.itemsize) if x.size else (0, 0)
+    apart = len(x) == 1 or (rest == 0 and step >= x[0].size)
+    if not (x.size and apart and x.flags.writeable and x.flags.aligned and x[0].flags.c_contiguous):
+        x = np.require(x, requirements=["C", "A", "W"])
+        step = x[0].size if len(x) else 0
+    step = step if len(x) > 1 else x[0].size
+    flat = np.lib.stride_tricks.as_strided(x, ((len(x) - 1) * step + x[0].size,), (x.itemsize,))
+    return flat, x.shape, step

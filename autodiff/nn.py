@@ -42,8 +42,8 @@ class Module:
     def forward(self, *inputs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *inputs: Any) -> Any:
-        return self.forward(*inputs)
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self.forward(*inputs, **options)
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """The direct submodules with their names; a list of modules counts as its members."""
@@ -159,8 +159,8 @@ class Conv2d(Module):
         self.bias = Parameter(np.zeros(outputs, dtype))
         self.stride, self.padding = stride, padding
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
+    def forward(self, x: Tensor, rectify: bool = False) -> Tensor:
+        return ops.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding, rectify=rectify)
 
 
 class ConvTranspose2d(Module):
@@ -185,8 +185,8 @@ class ConvTranspose2d(Module):
         self.bias = Parameter(np.zeros(outputs, dtype))
         self.stride = stride
 
-    def forward(self, x: Tensor, padding: Any = 0) -> Tensor:
-        return ops.conv_transpose2d(x, self.weight, self.bias, stride=self.stride, padding=padding)
+    def forward(self, x: Tensor, padding: Any = 0, rectify: bool = False) -> Tensor:
+        return ops.conv_transpose2d(x, self.weight, self.bias, stride=self.stride, padding=padding, rectify=rectify)
 
 
 class Dense(Module):

@@ -17,24 +17,13 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-INDEX = ir.IntType(64)
+from .llvm import BITS, BYTES, INDEX, Emitter
 
-
-def register_bits(features: str) -> int:
-    """The width of the vector registers, given LLVM's list of features ("+avx2,-avx512f,...")."""
-    enabled = features.split(",")
-    return 512 if "+avx512f" in enabled else 256 if "+avx2" in enabled else 128
-
-
-_, _, _features = cpu_target.target_context.codegen().magic_tuple()  # what Numba compiles for
-BITS = register_bits(_features)
-BYTES = BITS // 8
-FILTERS = 4
-VECTORS = 6 if BITS == 512 else 3  # 24 sums in 32 registers with AVX-512, else 12 in 16
+REGISTERS = 32 if BITS == 512 else 16
+FILTERS, VECTORS = 4, (REGISTERS - 1) // 5  # F V sums, V vectors of pixels and a weight fill the registers
+FEW_FILTERS, MANY_VECTORS = 2, (REGISTERS - 1) // 3  # for convolutions to one or two channels
 
 
 @intrinsic(prefer_literal=True)
@@ -49,7 +38,7 @@ def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, 
     signature = types.void(y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, bits, filters, vectors)
 
     def codegen(context, builder, sig, args):
-        emit = _Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
         y_, x_, starts_, taps_, w_ = (emit.pointer(i) for i in (0, 3, 4, 6, 9))
         y_at_, y_plane_, m_, first_, last_, w_at_ = (args[i] for i in (1, 2, 5, 7, 8, 10))
         at = [emit.number(starts_, m_, j) for j in range(V)]
@@ -76,20 +65,21 @@ def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, 
 
 
 @intrinsic(prefer_literal=True)
-def dot_tile(typing_context, g, g_at, g_row, y, y_at, x, starts, M, taps, s, bits, filters, columns):
+def dot_tile(typing_context, g, g_at, y, y_at, x, starts, M, taps, s, bits, filters, columns):
     """Equation (2) for `filters` filters and the taps taps[s : s + columns], over the first M vectors.
 
-    Adds to g[g_at + f * g_row + t]. y holds its vectors one after the other, for each the filters side by
-    side: y[y_at + (m * filters + f) * lanes + lane]. All arrays are flat and contiguous.
+    Adds to g[g_at + t * filters + f], and zeros to what follows up to a whole vector. y holds its vectors one after
+    the other, for each the filters side by side: y[y_at + (m * filters + f) * lanes + lane]. All arrays are flat and
+    contiguous.
     """
     F, T = filters.literal_value, columns.literal_value
     i64 = types.int64
-    signature = types.void(g, i64, i64, y, i64, x, starts, i64, taps, i64, bits, filters, columns)
+    signature = types.void(g, i64, y, i64, x, starts, i64, taps, i64, bits, filters, columns)
 
     def codegen(context, builder, sig, args):
-        emit = _Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        g_, y_, x_, starts_, taps_ = (emit.pointer(i) for i in (0, 3, 5, 6, 8))
-        g_at_, g_row_, y_at_, M_, s_ = (args[i] for i in (1, 2, 4, 7, 9))
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        g_, y_, x_, starts_, taps_ = (emit.pointer(i) for i in (0, 2, 4, 5, 7))
+        g_at_, y_at_, M_, s_ = (args[i] for i in (1, 3, 6, 8))
         shifted_ = [builder.gep(x_, [emit.number(taps_, s_, t)]) for t in range(T)]
         gradients_ = builder.gep(y_, [y_at_])
 
@@ -103,34 +93,79 @@ def dot_tile(typing_context, g, g_at, g_row, y, y_at, x, starts, M, taps, s, bit
             return sums
 
         sums = emit.accumulate(INDEX(0), M_, F, T, body)
-        for f in range(F):
-            row = builder.gep(g_, [builder.add(g_at_, builder.mul(g_row_, INDEX(f)))])
-            for t in range(T):
-                to = builder.gep(row, [INDEX(t)])
-                builder.store(builder.fadd(builder.load(to), emit.lane_sum(sums[f][t])), to)
+        totals = emit.lane_sums([sums[f][t] for t in range(T) for f in range(F)])
+        for i, total in enumerate(totals):
+            at = builder.add(g_at_, INDEX(i * emit.lanes))
+            emit.store(builder.fadd(emit.load(g_, at), total), g_, at)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @intrinsic(prefer_literal=True)
-def copy_vector(typing_context, to, to_at, x, x_at, plus, bits):
-    """to[to_at + lane] = x[x_at + lane] + plus for the lanes of a vector; bits = 1 stands for one number."""
+def copy_vector(typing_context, to, to_at, x, x_at, plus, floor, bits):
+    """to[to_at + lane] = max(x[x_at + lane] + plus, floor) for the lanes of a vector; bits = 1 stands for one number.
+
+    A NaN stays a NaN.
+    """
     i64 = types.int64
-    signature = types.void(to, i64, x, i64, x.dtype, bits)
+    signature = types.void(to, i64, x, i64, x.dtype, x.dtype, bits)
 
     def codegen(context, builder, sig, args):
-        emit = _Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        value = emit.load(emit.pointer(2), args[3])
-        emit.store(builder.fadd(value, emit.broadcast(args[4])), emit.pointer(0), args[1])
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        value = builder.fadd(emit.load(emit.pointer(2), args[3]), emit.broadcast(args[4]))
+        emit.store(emit.at_least(value, emit.broadcast(args[5])), emit.pointer(0), args[1])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
+def argmax_2x2_vector(typing_context, y, positions, at, x, upper, lower, start, width, bits):
+    """The largest number of each of a vector of neighbouring 2 x 2 windows, and where it lies.
+
+    Window `lane` holds x[upper + 2 lane], x[upper + 2 lane + 1] and likewise from `lower`; the positions of the four
+    are start + 2 lane, + 1, + width, + width + 1. Of equal numbers the first wins; a NaN wins over numbers.
+    """
+    i64 = types.int64
+    signature = types.void(y, positions, i64, x, i64, i64, i64, i64, bits)
+
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        y_, positions_, x_ = (emit.pointer(i) for i in (0, 1, 3))
+        _, _, at_, _, upper_, lower_, start_, width_, _ = args
+        i32 = ir.IntType(32)
+        integers = ir.VectorType(i32, emit.lanes)
+
+        def broadcast(value):
+            lane_0 = builder.insert_element(ir.Constant(integers, ir.Undefined), builder.trunc(value, i32), i32(0))
+            return builder.shuffle_vector(lane_0, lane_0, ir.Constant(integers, [0] * emit.lanes))
+
+        def winner(pixel, best):
+            wins = builder.fcmp_unordered(">", pixel[0], best[0])
+            wins = builder.and_(wins, builder.fcmp_ordered("ord", best[0], best[0]))
+            return tuple(builder.select(wins, p, b) for p, b in zip(pixel, best, strict=True))
+
+        def row(at, first):
+            halves = emit.load(x_, at), emit.load(x_, at, emit.lanes)
+            values = [emit.pick(*halves, range(i, 2 * emit.lanes, 2)) for i in (0, 1)]
+            return winner((values[1], builder.add(first, ir.Constant(integers, 1))), (values[0], first))
+
+        steps = ir.Constant(integers, [2 * lane for lane in range(emit.lanes)])
+        first = builder.add(broadcast(start_), steps)
+        best = row(upper_, first)
+        value, position = winner(row(lower_, builder.add(first, broadcast(width_))), best)
+        emit.store(value, y_, at_)
+        place = builder.bitcast(builder.gep(positions_, [at_]), integers.as_pointer())
+        builder.store(position, place, align=4)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @njit(cache=True)
-def copy(to, to_at, to_step, x, x_at, x_step, shape, plus):
-    """to[to_at + (i, j) . to_step] = x[x_at + (i, j) . x_step] + plus for all (i, j) within `shape`.
+def copy(to, to_at, to_step, x, x_at, x_step, shape, plus, floor):
+    """to[to_at + (i, j) . to_step] = max(x[x_at + (i, j) . x_step] + plus, floor) for all (i, j) within `shape`.
 
     By vectors where the j are neighbours in both; the last vector overlaps the one before, so that no short
     rest is left. The arrays are flat and must not overlap.
@@ -140,84 +175,80 @@ def copy(to, to_at, to_step, x, x_at, x_step, shape, plus):
         to_i, x_i = to_at + i * to_step[0], x_at + i * x_step[0]
         if to_step[1] == 1 and x_step[1] == 1 and last >= 0:
             for j in range(0, last, lanes):
-                copy_vector(to, to_i + j, x, x_i + j, plus, BITS)
-            copy_vector(to, to_i + last, x, x_i + last, plus, BITS)
+                copy_vector(to, to_i + j, x, x_i + j, plus, floor, BITS)
+            copy_vector(to, to_i + last, x, x_i + last, plus, floor, BITS)
         else:
             for j in range(shape[1]):
-                copy_vector(to, to_i + j * to_step[1], x, x_i + j * x_step[1], plus, 1)
+                copy_vector(to, to_i + j * to_step[1], x, x_i + j * x_step[1], plus, floor, 1)
 
 
-class _Emitter:
-    """The few vector instructions that the tiles are made of, for one dtype and one register width."""
+@intrinsic(prefer_literal=True)
+def sum_tile(typing_context, x, at, rounds, vectors, bits):
+    """The sum of x[at + i] for i < rounds * vectors * lanes, on as many partial sums as there are `vectors`."""
+    V = vectors.literal_value
+    signature = x.dtype(x, types.int64, types.int64, vectors, bits)
 
-    def __init__(self, context, builder, sig, args, dtype, bits):
-        self.context, self.builder, self.sig, self.args = context, builder, sig, args
-        self.scalar = context.get_value_type(dtype)
-        self.lanes = max(1, bits // dtype.bitwidth)
-        self.vector = ir.VectorType(self.scalar, self.lanes)
-        self.suffix = f"v{self.lanes}f{dtype.bitwidth}"
-        self.align = dtype.bitwidth // 8
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        first = builder.gep(emit.pointer(0), [args[1]])
 
-    def pointer(self, argument):
-        """The address of the first element of an array argument."""
-        make = self.context.make_array(self.sig.args[argument])
-        return make(self.context, self.builder, self.args[argument]).data
+        def body(i, sums):
+            at = builder.mul(i, INDEX(V * emit.lanes))
+            return [[builder.fadd(sums[0][j], emit.load(first, at, j * emit.lanes)) for j in range(V)]]
 
-    def number(self, pointer, at, plus=0):
-        """pointer[at + plus]"""
-        return self.builder.load(self.builder.gep(self.builder.gep(pointer, [at]), [INDEX(plus)]))
+        total, *others = emit.accumulate(INDEX(0), args[2], 1, V, body)[0]
+        for other in others:
+            total = builder.fadd(total, other)
+        return builder.extract_element(emit.lane_sums([total])[0], ir.IntType(32)(0))
 
-    def load(self, pointer, at, plus=0):
-        """The vector that begins at pointer[at + plus]."""
-        address = self.builder.gep(self.builder.gep(pointer, [at]), [INDEX(plus)])
-        address = self.builder.bitcast(address, self.vector.as_pointer())
-        return self.builder.load(address, align=self.align)
+    return signature, codegen
 
-    def store(self, value, pointer, at):
-        """Write the vector that begins at pointer[at]."""
-        address = self.builder.bitcast(self.builder.gep(pointer, [at]), self.vector.as_pointer())
-        self.builder.store(value, address, align=self.align)
 
-    def broadcast(self, value):
-        """A vector of equal numbers."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, undefined, zeros)
+@njit(cache=True)
+def sum_of(x, at, count):
+    """The sum of x[at + i] for i < count."""
+    stride = 4 * BYTES // x.itemsize
+    total = sum_tile(x, at, count // stride, 4, BITS)
+    for i in range(at + count // stride * stride, at + count):
+        total += x[i]
+    return total
 
-    def multiply_add(self, a, b, c):
-        """a b + c, fused where the machine can (llvm.fma would call the C library where it cannot)."""
-        return self._call("llvm.fmuladd", self.vector, [a, b, c])
 
-    def lane_sum(self, value):
-        """The sum of the lanes, by halves (`reassoc` permits that order)."""
-        return self._call("llvm.vector.reduce.fadd", self.scalar, [self.scalar(-0.0), value], ("reassoc",))
+def linear_map(matrix):
+    """A function mix(to, to_at, to_step, x, x_at, x_step, count, plus, floor) that multiplies signals by a matrix:
 
-    def _call(self, name, result, args, flags=()):
-        """Call a vector intrinsic of LLVM, whose names llvmlite does not complete by itself."""
-        kind = ir.FunctionType(result, [a.type for a in args])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{self.suffix}")
-        return self.builder.call(function, args, fastmath=flags)
+        to[to_at + t to_step + p] = max( sum_j matrix[t, j] x[x_at + j x_step + p]  + plus, floor )    for p < count
 
-    def accumulate(self, first, last, rows, columns, body):
-        """for i in range(first, last): sums = body(i, sums), where sums[row][column] starts at 0."""
-        builder = self.builder
-        before = builder.block
-        test, loop, after = (builder.append_basic_block(name) for name in ("test", "loop", "after"))
-        builder.branch(test)
-        builder.position_at_end(test)
-        i = builder.phi(INDEX)
-        sums = [[builder.phi(self.vector) for _ in range(columns)] for _ in range(rows)]
-        builder.cbranch(builder.icmp_signed("<", i, last), loop, after)
-        builder.position_at_end(loop)
-        new = body(i, [list(row) for row in sums])
-        i.add_incoming(first, before)
-        i.add_incoming(builder.add(i, INDEX(1)), loop)
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        for phis, values in zip(sums, new, strict=True):
-            for phi, value in zip(phis, values, strict=True):
-                phi.add_incoming(zero, before)
-                phi.add_incoming(value, loop)
-        builder.branch(test)
-        builder.position_at_end(after)
-        return sums
+    The numbers of the matrix are part of the code: a zero costs nothing. The arrays are flat and must not overlap.
+    """
+    i64 = types.int64
+
+    @intrinsic(prefer_literal=True)
+    def mix_vector(typing_context, to, to_at, to_step, x, x_at, x_step, plus, floor, bits):
+        signature = types.void(to, i64, i64, x, i64, i64, x.dtype, x.dtype, bits)
+
+        def codegen(context, builder, sig, args):
+            emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+            to_, x_ = emit.pointer(0), emit.pointer(3)
+            _, to_at_, to_step_, _, x_at_, x_step_, plus_, floor_, _ = args
+            places = [builder.add(x_at_, builder.mul(x_step_, INDEX(j))) for j in range(len(matrix[0]))]
+            signals = [emit.load(x_, place) for place in places]
+            for t, row in enumerate(matrix):
+                mixed = emit.at_least(emit.combination(row, signals, emit.broadcast(plus_)), emit.broadcast(floor_))
+                emit.store(mixed, to_, builder.add(to_at_, builder.mul(to_step_, INDEX(t))))
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    @njit
+    def mix(to, to_at, to_step, x, x_at, x_step, count, plus, floor):
+        lanes, last = BYTES // x.itemsize, count - BYTES // x.itemsize
+        if last >= 0:
+            for p in range(0, last, lanes):
+                mix_vector(to, to_at + p, to_step, x, x_at + p, x_step, plus, floor, BITS)
+            mix_vector(to, to_at + last, to_step, x, x_at + last, x_step, plus, floor, BITS)
+        else:
+            for p in range(count):
+                mix_vector(to, to_at + p, to_step, x, x_at + p, x_step, plus, floor, 1)
+
+    return mix

@@ -90,9 +90,9 @@ def measure(N, *layer):
     for _ in range(runs):
         peaks.append(peak())
         for name, args in arguments.items():
-            start = time.perf_counter()
+            start = time.process_time()
             getattr(cpu, name)(*args)
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
+            seconds[name] = min(seconds[name], time.process_time() - start)
     return [flop / t / 1e9 for t in seconds.values()], max(peaks)
 
 
@@ -101,9 +101,9 @@ def peak() -> float:
     lanes, threads = BYTES // 4, numba.get_num_threads()
     x, weight = np.ones(2048, np.float32), np.ones(TAPS * FILTERS, np.float32)
     starts, taps = np.arange(VECTORS) * lanes, np.arange(TAPS)
-    start = time.perf_counter()
+    start = time.process_time()
     tiles(np.zeros((threads, FILTERS * 256), np.float32), x, starts, taps, weight)
-    return 2 * threads * TILES * TAPS * FILTERS * VECTORS * lanes / (time.perf_counter() - start) / 1e9
+    return 2 * threads * TILES * TAPS * FILTERS * VECTORS * lanes / (time.process_time() - start) / 1e9
 
 
 @numba.njit(parallel=True, cache=True)

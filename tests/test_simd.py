@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.testing import assert_allclose, assert_array_equal
 
-from autodiff import simd
+from autodiff import llvm, simd
 
 # (1) and (2) sum at most 50 products of numbers of size 1 to 4.
 ATOL = {np.float32: 1e-4, np.float64: 1e-12}
@@ -30,8 +30,8 @@ def tiles(bits, filters, columns):
         simd.correlate_tile(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, bits, filters, columns)
 
     @njit
-    def dot(g, g_at, g_row, y, y_at, x, starts, M, taps, s):
-        simd.dot_tile(g, g_at, g_row, y, y_at, x, starts, M, taps, s, bits, filters, columns)
+    def dot(g, g_at, y, y_at, x, starts, M, taps, s):
+        simd.dot_tile(g, g_at, y, y_at, x, starts, M, taps, s, bits, filters, columns)
 
     return correlate, dot
 
@@ -64,14 +64,14 @@ def test_dot_tile(bits, dtype):
     _, dot = tiles(bits, F, T)
     x, y = rng.standard_normal(300).astype(dtype), rng.standard_normal(6 + M * F * lanes).astype(dtype)
     taps, starts = np.array([90, 4, 0, 33, 77]), np.array([2, 3 + lanes, 9 + 3 * lanes])
-    g = rng.standard_normal(3 + F * 10).astype(dtype)
+    g = rng.standard_normal(40).astype(dtype)
     expected = g.copy()
     for f in range(F):
         for t in range(T):
             for m in range(M):
                 gradients = y[6 + (m * F + f) * lanes :][:lanes]
-                expected[3 + 10 * f + t] += gradients @ x[taps[1 + t] + starts[m] :][:lanes]
-    dot(g, 3, 10, y, 6, x, starts, M, taps, 1)
+                expected[3 + F * t + f] += gradients @ x[taps[1 + t] + starts[m] :][:lanes]
+    dot(g, 3, y, 6, x, starts, M, taps, 1)
     assert_allclose(g, expected, atol=ATOL[dtype])
 
 
@@ -86,9 +86,38 @@ def test_copy(dtype, shape, to_step, x_step, at):
     x = np.arange(600, dtype=dtype)
     to, expected = np.zeros(600, dtype), np.zeros(600, dtype)
     for i, j in np.ndindex(shape):
-        expected[at + 131 * i + to_step * j] = x[7 + 140 * i + x_step * j] + 0.5
-    simd.copy(to, at, (131, to_step), x, 7, (140, x_step), shape, dtype(0.5))
+        expected[at + 131 * i + to_step * j] = max(x[7 + 140 * i + x_step * j] + 0.5, 200)
+    simd.copy(to, at, (131, to_step), x, 7, (140, x_step), shape, dtype(0.5), dtype(200))
     assert_array_equal(to, expected)
+
+
+MATRIX = np.array([[1, 0, -1, 0.5], [0, 0, 0, 2], [-1, 3, 1, 0]])
+mix = simd.linear_map(MATRIX)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(count=st.integers(1, 40), at=st.integers(0, 5))
+def test_linear_map(dtype, count, at):
+    x = np.random.default_rng(0).standard_normal(200).astype(dtype)
+    to, expected = np.zeros(150, dtype), np.zeros(150, dtype)
+    for t, row in enumerate(MATRIX):
+        mixed = sum(row[j] * x[7 + 45 * j :][:count] for j in range(4)) + 0.25
+        expected[at + 43 * t :][:count] = np.maximum(mixed, -1)
+    mix(to, at, 43, x, 7, 45, count, dtype(0.25), dtype(-1))
+    assert_allclose(to, expected, atol=ATOL[dtype] / 100)
+
+
+def test_a_floor_lets_nan_pass():
+    x, to = np.array([np.nan, -1, 2, np.nan, 0.0]), np.zeros(5)
+    simd.copy(to, 0, (1, 1), x, 0, (1, 1), (1, 5), 0.0, 0.0)
+    assert_array_equal(to, [np.nan, 0, 2, np.nan, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(count=st.integers(0, 200), at=st.integers(0, 9))
+def test_sum_of(dtype, count, at):
+    x = np.random.default_rng(0).standard_normal(300).astype(dtype)
+    assert_allclose(simd.sum_of(x, at, count), x[at : at + count].sum(dtype=np.float64), atol=ATOL[dtype])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +125,7 @@ def test_copy(dtype, shape, to_step, x_step, at):
     [("", 128), ("+sse2,-avx2", 128), ("+avx2,-avx512f", 256), ("+avx2,+avx512f,+fma", 512)],
 )
 def test_register_bits(features, bits):
-    assert simd.register_bits(features) == bits
+    assert llvm.register_bits(features) == bits
 
 
 def test_the_width_is_the_one_that_numba_compiles_for():
@@ -110,7 +139,7 @@ def test_the_width_is_the_one_that_numba_compiles_for():
     assert (ran.stdout, ran.stderr) == ("128 3\n", "")
 
 
-def test_the_tile_fits_into_the_registers():
-    registers = 32 if simd.BITS == 512 else 16
-    assert simd.FILTERS * simd.VECTORS + simd.VECTORS + 1 <= registers
-    assert simd.BYTES * 8 == simd.BITS
+@pytest.mark.parametrize("filters, vectors", [(simd.FILTERS, simd.VECTORS), (simd.FEW_FILTERS, simd.MANY_VECTORS)])
+def test_the_tiles_fit_into_the_registers(filters, vectors):
+    assert filters * vectors + vectors + 1 <= simd.REGISTERS == (32 if simd.BITS == 512 else 16)
+    assert llvm.BYTES * 8 == llvm.BITS

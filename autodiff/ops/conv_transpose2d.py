@@ -11,7 +11,9 @@ from ..tensor import Tensor, as_tensor
 from .conv2d import check_operands, conv2d_adjoint, normal_options, normal_pair
 
 
-def conv_transpose2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0) -> Tensor:
+def conv_transpose2d(
+    x, weight, bias=None, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, rectify: bool = False
+) -> Tensor:
     """The adjoint of conv2d(., weight) of the same stride and padding, plus bias.
 
     x (N, C, H, W), weight (inputs C, outputs K, U, V), bias (K,) -> (N, K, I, J) with
@@ -20,7 +22,8 @@ def conv_transpose2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0,
 
     Each pixel of x adds a copy of the filter, times its value, to the result; neighbours lie `stride` apart.
     `padding`, in the forms of conv2d, *crops* the result. `output_padding`, an int or a pair below the stride,
-    adds rows at the bottom and columns at the right: conv2d with a stride maps several sizes to the same H.
+    adds rows at the bottom and columns at the right: conv2d with a stride maps several sizes to the same H. With
+    `rectify` the result is relu(y), to the bit, in the same pass over the memory.
 
     A 3x3 deconvolution of stride 2 that doubles the size has two alignments, one pixel apart:
     padding=((0, 1), (0, 1)) crops the last row and column of the full result (TensorFlow's and Keras's "same");
@@ -44,5 +47,4 @@ def conv_transpose2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0,
     )
     if I < 1 or J < 1:
         raise ValueError(f"conv_transpose2d: padding {padding} crops all of images {x.shape}, weight {weight.shape}")
-    y = conv2d_adjoint(x, weight, (N, K, I, J), stride, padding)
-    return y if bias is None else y + bias.reshape(K, 1, 1)
+    return conv2d_adjoint(x, weight, (N, K, I, J), stride, padding, bias, rectify)

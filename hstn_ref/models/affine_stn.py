@@ -31,7 +31,7 @@ def localisation_layers(
     layers: list[Module] = []
     for inputs in (channels, 20, 20):
         convolution = Conv2d(inputs, 20, 5, padding=conv_padding(padding), rng=rng, dtype=dtype)
-        layers += [convolution, ReLU(), MaxPool2d(2)]
+        layers += [convolution, MaxPool2d(2), ReLU()]
     last = Dense(50, 6, rng=rng, dtype=dtype, initial=zeros)
     last.bias.data = identity_theta(dtype)
     return Sequential(*layers, Flatten(), Dense(20 * H * W, 50, rng=rng, dtype=dtype), ReLU(), last)

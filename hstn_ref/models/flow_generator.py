@@ -18,7 +18,7 @@ import numpy as np
 
 from autodiff import Tensor
 from autodiff.nn import Conv2d, ConvTranspose2d, MaxPool2d, Module, Sequential, zeros
-from autodiff.ops import concatenate, relu
+from autodiff.ops import concatenate
 
 from .base import check_choices
 
@@ -71,9 +71,9 @@ class FlowGenerator(Module):
             x = convolutions(x)
             skips.append(x)
             x = down(x)
-        x = relu(self.bottleneck(x))
+        x = self.bottleneck(x, rectify=True)
         for up, convolutions, skip in zip(self.up, self.expand, reversed(skips), strict=True):
-            x = relu(up(x, self._cut(x.shape[2:], skip.shape[2:])))
+            x = up(x, self._cut(x.shape[2:], skip.shape[2:]), rectify=True)
             x = convolutions(concatenate([skip, x], axis=1))
         return self.output(x)
 
@@ -84,8 +84,8 @@ class FlowGenerator(Module):
 
 
 class _ReLUConv2d(Conv2d):
-    def forward(self, x: Tensor) -> Tensor:
-        return relu(super().forward(x))
+    def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
+        return super().forward(x, rectify)
 
 
 class _HalvingConv2d(_ReLUConv2d):

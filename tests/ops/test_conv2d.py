@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, check, grad, use
-from autodiff.ops import conv2d
+from autodiff.ops import conv2d, relu
 from autodiff.ops.conv2d import cpu, layout, reference
 
 from ..arrays import DTYPES, LAYOUTS, laid_out
@@ -120,6 +120,9 @@ LAYERS = [
     ((3, 1, 60, 60), (20, 1, 5, 5), (1, 1), ((0, 0), (0, 0))),
     ((2, 2, 5, 700), (3, 2, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((35, 16, 15, 15), (9, 16, 1, 1), (1, 1), ((0, 0), (0, 0))),
+    ((2, 64, 31, 30), (70, 64, 3, 3), (1, 1), ((0, 1), (1, 1))),
+    ((20, 20, 28, 28), (20, 20, 5, 5), (1, 1), ((0, 0), (0, 0))),
+    ((2, 8, 61, 200), (6, 8, 5, 3), (1, 1), ((2, 2), (1, 1))),
     ((40, 8, 30, 30), (16, 8, 3, 3), (2, 2), ((0, 1), (0, 1))),
     ((2, 4, 31, 29), (6, 4, 3, 2), (2, 3), ((1, 0), (1, 1))),
     ((3, 4, 16, 17), (3, 4, 2, 1), (3, 2), ((0, 0), (0, 0))),
@@ -141,7 +144,7 @@ def test_the_layers_are_cut_in_every_way():
     forward, weight = [], []
     for x_shape, weight_shape, stride, padding in LAYERS:
         y_shape = reference.out_shape(x_shape, weight_shape, stride, padding)
-        axes = cpu._axes(layout.forward_axis, x_shape, y_shape, weight_shape, stride, padding)
+        axes = cpu._forward_axes(x_shape, y_shape, weight_shape, stride, padding)
         x, (K, C) = np.zeros(x_shape, np.float32), weight_shape[:2]
         forward.append((x_shape[0], cpu._plan(axes, x, K, layout.CACHE // 4)))
         weight.append((x_shape[0], cpu._plan(axes, x, K, min(layout.CACHE // 4, cpu.NEAR * (K + C)))))
@@ -149,9 +152,37 @@ def test_the_layers_are_cut_in_every_way():
         assert any(plan.cuts > 1 and plan.lattice_rows % plan.rows for _, plan in plans)
         assert any(plan.images > 1 and N % plan.images for N, plan in plans)
         assert any(plan.pitch == plan.lattice_cols for _, plan in plans)
+        assert any(plan.tile for _, plan in plans) and not all(plan.tile for _, plan in plans)
         assert any(plan.blocks > plan.pieces for _, plan in plans)
     # A short block after a full one in the same piece: what the full one left behind must not be added.
-    assert any(plan.lattice_rows % plan.rows and plan.blocks > plan.pieces for _, plan in weight)
+    assert any(plan.lattice_rows % plan.rows and plan.blocks > cpu.SUMS for _, plan in weight)
+
+
+@every_voice
+@every_dtype
+@given(st.data())
+def test_gradient_to_the_bias(voice, dtype, data):
+    _, _, _, gy, *_ = data.draw(problems(dtype))
+    expected = np.asarray(gy, np.float64).sum(axis=(0, 2, 3))
+    assert_same([VOICES[voice].gradient_bias(gy)], [expected], dtype)
+
+
+@every_voice
+@every_dtype
+@given(st.data())
+def test_rectify_is_relu_to_the_bit(voice, dtype, data):
+    """And so are the gradients, also from a slice of channels, as they come from a concatenation."""
+    x, weight, bias, gy, stride, padding = data.draw(problems(dtype))
+    gy = np.concatenate([gy, gy], axis=1)[:, gy.shape[1] :]
+    options = {"stride": stride, "padding": padding}
+    with use(voice):
+        results = []
+        for layer in (lambda *xs: relu(conv2d(*xs, **options)), lambda *xs: conv2d(*xs, **options, rectify=True)):
+            xs = [Tensor(a, requires_grad=True) for a in (x, weight, bias)]
+            y = layer(*xs)
+            results.append([y.data, *(g.data for g in grad(y, xs, gy))])
+    for apart, together in zip(*results, strict=True):
+        assert_array_equal(apart, together)
 
 
 def test_the_same_bits_at_any_number_of_threads():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, check, grad, use
-from autodiff.ops import conv2d, conv_transpose2d
+from autodiff.ops import conv2d, conv_transpose2d, relu
 
 from ..arrays import DTYPES
 
@@ -42,6 +42,23 @@ def stamp(x, weight, bias, options):
     for n, c, k, a, b, u, v in np.ndindex(N, C, K, H, W, U, V):
         sheet[n, k, a * s + u, b * r + v] += x[n, c, a, b] * weight[c, k, u, v]
     return sheet[:, :, top : sheet.shape[2] - bottom, left : sheet.shape[3] - right] + bias[:, None, None]
+
+
+@every_voice
+@given(st.data())
+def test_rectify_is_relu_to_the_bit(voice, data):
+    *arrays, options = data.draw(problems())
+    with use(voice):
+        results = []
+        for layer in (
+            lambda *xs: relu(conv_transpose2d(*xs, **options)),
+            lambda *xs: conv_transpose2d(*xs, **options, rectify=True),
+        ):
+            xs = [Tensor(a, requires_grad=True) for a in arrays]
+            y = layer(*xs)
+            results.append([y.data, *(g.data for g in grad(y, xs, np.ones(y.shape)))])
+    for apart, together in zip(*results, strict=True):
+        assert_array_equal(apart, together)
 
 
 def matrix(linear, shape):

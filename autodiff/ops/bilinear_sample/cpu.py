@@ -43,8 +43,9 @@ def _splat(g, motion, H, W, a, b, border):
     N, C, I, J = g.shape
     grid, shift = _grid(motion), motion.reshape(N, 2, I * J)
     g = g.reshape(N, C, I * J)
-    image = np.zeros((N, C, H, W), g.dtype)
+    image = np.empty((N, C, H, W), g.dtype)
     for n in prange(N):
+        image[n] = 0
         for first in range(0, I * J, BLOCK):
             last = min(first + BLOCK, I * J)
             m, u = _taps(grid[0, first:last], shift[n, 0, first:last], W, a, border)

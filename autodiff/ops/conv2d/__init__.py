@@ -17,16 +17,19 @@ from typing import Any
 
 from ... import backend
 from ...tensor import Edge, Tensor, as_tensor, check_dtypes, record
+from ..reduce import broadcast_to
+from ..relu import rectified
 from .reference import Padding, Pair
 
 
-def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0) -> Tensor:
+def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0, rectify: bool = False) -> Tensor:
     """y[n,k] = bias[k] + sum_c weight[k,c] * x[n,c], where * slides the filter over the image: equation (1).
 
     x (N, C, H, W), weight (K, C, U, V), bias (K,) -> (N, K, I, J), where I = (H + top + bottom - U) // stride + 1
     and J likewise. `stride` is an int or a pair (down, right). `padding`, with zeros, is an int, a pair (rows,
     columns), ((top, bottom), (left, right)), or "same" for a result of the images' size, which needs stride 1;
-    an even kernel then gets the extra row and column at the bottom and the right.
+    an even kernel then gets the extra row and column at the bottom and the right. With `rectify` the result is
+    relu(y), to the bit, in the same pass over the memory.
 
     Raises ValueError if shapes or options do not fit, TypeError for mixed or non-floating dtypes.
     """
@@ -42,19 +45,32 @@ def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0) -> Tensor
         (weight, lambda gy: conv2d_weight_gradient(gy, x, weight.shape, stride, padding)),
     ]
     if bias is not None:
-        edges.append((bias, lambda gy: gy.sum(axis=(0, 2, 3))))
+        edges.append((bias, conv2d_bias_gradient))
     b = None if bias is None else bias.data
-    return record(kernels.forward(x.data, weight.data, b, stride, padding), *edges)
+    y = record(kernels.forward(x.data, weight.data, b, stride, padding, rectify), *edges)
+    return rectified(y) if rectify else y
 
 
-def conv2d_adjoint(gy: Tensor, weight: Tensor, x_shape: tuple[int, ...], stride: Pair, padding: Padding) -> Tensor:
-    """gx of equation (2), as a map of gy (N, K, I, J) and weight (K, C, U, V) to (N, C, H, W) = x_shape."""
+def conv2d_adjoint(
+    gy: Tensor,
+    weight: Tensor,
+    x_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Padding,
+    bias: Tensor | None = None,
+    rectify: bool = False,
+) -> Tensor:
+    """gx of equation (2), plus bias (C,): a map of gy (N, K, I, J), weight (K, C, U, V) to (N, C, H, W) = x_shape."""
     kernels = backend.choose(__name__, gy.data)
-    return record(
-        kernels.gradient_x(gy.data, weight.data, x_shape, stride, padding),
+    edges: list[Edge] = [
         (gy, lambda gx: conv2d(gx, weight, stride=stride, padding=padding)),
         (weight, lambda gx: conv2d_weight_gradient(gy, gx, weight.shape, stride, padding)),
-    )
+    ]
+    if bias is not None:
+        edges.append((bias, conv2d_bias_gradient))
+    b = None if bias is None else bias.data
+    x = record(kernels.gradient_x(gy.data, weight.data, x_shape, stride, padding, b, rectify), *edges)
+    return rectified(x) if rectify else x
 
 
 def conv2d_weight_gradient(
@@ -67,6 +83,12 @@ def conv2d_weight_gradient(
         (gy, lambda gw: conv2d(x, gw, stride=stride, padding=padding)),
         (x, lambda gw: conv2d_adjoint(gy, gw, x.shape, stride, padding)),
     )
+
+
+def conv2d_bias_gradient(gy: Tensor) -> Tensor:
+    """Equation (4), as a map of gy (N, K, I, J) to (K,); its adjoint repeats a number over images and pixels."""
+    kernels = backend.choose(__name__, gy.data)
+    return record(kernels.gradient_bias(gy.data), (gy, lambda g: broadcast_to(g.reshape(-1, 1, 1), gy.shape)))
 
 
 def check_operands(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, weight_axes: Pair) -> None:

@@ -8,6 +8,9 @@ Both convolution and its adjoint compute, along the rows and likewise along the 
 - Forward, equation (1): step_out = 1. Tap u reads in[s q + u - p], so s (low + shift) + phase = u - p.
 - Gradient to x, equation (2): step_in = 1. out[s q + d] takes in[i] with s i + u - p = s q + d, so the taps of
   d are the u for which s divides d + p - u, and low + shift = (d + p - u) / s.
+- Winograd's filtering along the rows, winograd.py: q counts tiles of m rows of results. The n rows of pixels that meet
+  a tile, transformed, are the phases of `in`; its n rows of products, not yet transformed back, those of `out`; each
+  has one tap, the row of the transformed kernel with the same number.
 
 Each phase of each channel becomes a *plane*: its lattice rows one after the other, `pitch` numbers apart. So a
 tap is one offset into memory, and neighbouring q are neighbours in memory. The zeros to the right of a row
@@ -21,6 +24,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+
+from . import winograd
 
 Tap = tuple[int, int, int]  # u, phase, shift
 
@@ -39,6 +44,7 @@ class Axis(NamedTuple):
     size_in: int
     step_out: int
     taps: tuple[tuple[Tap, ...], ...]  # the taps of each output phase d
+    tile: int = 0  # m of winograd.py, 0 if its transforms are not used
 
 
 class Plan(NamedTuple):
@@ -63,8 +69,9 @@ class Plan(NamedTuple):
     plane: int  # distance of planes
     vectors: int  # vectors that cover a block
     starts: np.ndarray  # where they begin, and some more to fill the last tile
-    taps: np.ndarray  # offsets into the planes of x, and some more to fill the last tile
+    taps: np.ndarray  # offsets into the planes of x
     groups: np.ndarray  # the taps of output phase g are taps[groups[g] : groups[g + 1]]
+    tile: int  # rows of results of a lattice row with Winograd's filtering, otherwise 0
 
 
 def forward_axis(size: int, out: int, kernel: int, step: int, before: int) -> Axis:
@@ -85,6 +92,13 @@ def adjoint_axis(size: int, out: int, kernel: int, step: int, before: int) -> Ax
     return Axis(-(-size // step), low, high - low + 1, 1, out, step, taps)
 
 
+def winograd_axis(size: int, out: int, kernel: int, before: int) -> Axis:
+    """Winograd's filtering in place of `forward_axis` with step 1, for the rows."""
+    m = winograd.N - kernel + 1
+    taps = tuple(((t, t, 0),) for t in range(winograd.N))
+    return Axis(-(-out // m), -before, 1, winograd.N, size, winograd.N, taps, m)
+
+
 def span(low: int, step: int, phase: int, size: int, limit: int) -> tuple[int, int]:
     """The m in [0, limit) for which step (m + low) + phase lies in [0, size), as first and last + 1."""
     first = min(limit, max(0, -low))
@@ -95,13 +109,15 @@ def span(low: int, step: int, phase: int, size: int, limit: int) -> tuple[int, i
 def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, most: int) -> Plan:
     """Cut the way from x (N, C, ...) to y (N, K, ...) into blocks of at most `most` numbers, and place them.
 
-    `lanes` is the length of a vector, `tile` the number of vectors or taps that a tile takes at a time.
+    `lanes` is the length of a vector, `tile` the number of vectors that a register tile takes at a time.
     """
     wide = cols.lattice + cols.reach - 1
     spans = [span(cols.low, cols.step_in, phase, cols.size_in, wide) for phase in range(cols.step_in)]
     pitch = max(cols.lattice, wide - spans[0][0], *(last for _, last in spans))
 
     planes = C * rows.step_in * cols.step_in + K * rows.step_out * cols.step_out
+    if rows.tile:
+        planes //= winograd.N  # the tap of an output phase lies in the input phase with its number: one at a time
     fitting = max(1, most // (planes * pitch))  # lattice rows
     cuts = -(-rows.lattice // min(fitting, -(-N * rows.lattice // PIECES)))
     height = -(-rows.lattice // cuts)
@@ -149,6 +165,7 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
         plane=plane,
         vectors=len(starts),
         starts=np.array(starts + starts[-1:] * (tile - 1), np.int64),
-        taps=np.array(taps + taps[-1:] * (-len(taps) % tile), np.int64),
+        taps=np.array(taps, np.int64),
         groups=np.array(groups, np.int64),
+        tile=rows.tile,
     )

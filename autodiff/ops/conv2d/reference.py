@@ -13,14 +13,17 @@ bias y is linear in x and linear in w, so its vjps are the adjoints of these two
 
     gx[n,c,a,b] = sum_{k,u,v}  w[k,c,u,v]  gy[n,k,i,j]      over i, j with s i + u - p = a, r j + v - q = b      (2)
     gw[k,c,u,v] = sum_{n,i,j}  gy[n,k,i,j] x[n, c, s i + u - p, r j + v - q]                                    (3)
+    gbias[k]    = sum_{n,i,j}  gy[n,k,i,j]                                                                      (4)
 
 The sizes of the result, with P = p + padding at the bottom and Q = q + padding at the right, are
 
-    I = (H + P - U) // s + 1,       J = (W + Q - V) // r + 1                                                    (4)
+    I = (H + P - U) // s + 1,       J = (W + Q - V) // r + 1                                                    (5)
 
 so different H can give the same I: equation (2) must be told the shape of x. Read as a forward map it is the
 transposed convolution (../conv_transpose2d.py). The three maps are bilinear and <y(x, w), gy> is symmetric in their
 roles, so the vjps of each are the other two, to every order.
+
+A layer usually goes on with relu, so (1) and (2) take `rectify`: negative results become 0 before they are stored.
 
 Every function runs over the taps (u, v) and treats one tap of all images at once: the pixels that it meets,
 s i + u by r j + v for all (i, j), are one strided slice of the padded images.
@@ -33,21 +36,21 @@ Shape = tuple[int, int, int, int]
 Padding = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 
-def forward(x, weight, bias, stride: Pair, padding: Padding):
+def forward(x, weight, bias, stride: Pair, padding: Padding, rectify=False):
     y = np.zeros_like(x, order="C", shape=out_shape(x.shape, weight.shape, stride, padding))
     x = _pad(x, padding)
     for u, v in np.ndindex(weight.shape[2:]):
         y += np.einsum("kc,ncij->nkij", weight[:, :, u, v], x[_met_by(u, v, stride, y)])  # (1)
-    return y if bias is None else y + bias[:, None, None]
+    return _finished(y, bias, rectify)
 
 
-def gradient_x(gy, weight, x_shape: Shape, stride: Pair, padding: Padding):
+def gradient_x(gy, weight, x_shape: Shape, stride: Pair, padding: Padding, bias=None, rectify=False):
     N, C, H, W = x_shape
     (top, bottom), (left, right) = padding
     gx = np.zeros_like(gy, order="C", shape=(N, C, top + H + bottom, left + W + right))
     for u, v in np.ndindex(weight.shape[2:]):
         gx[_met_by(u, v, stride, gy)] += np.einsum("kc,nkij->ncij", weight[:, :, u, v], gy)  # (2)
-    return gx[:, :, top : top + H, left : left + W].copy()
+    return _finished(gx[:, :, top : top + H, left : left + W], bias, rectify)
 
 
 def gradient_weight(gy, x, weight_shape: Shape, stride: Pair, padding: Padding):
@@ -58,11 +61,20 @@ def gradient_weight(gy, x, weight_shape: Shape, stride: Pair, padding: Padding):
     return gw
 
 
+def gradient_bias(gy):
+    return gy.sum(axis=(0, 2, 3))  # (4)
+
+
 def out_shape(x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Padding) -> Shape:
-    """The shape of y: equation (4)."""
+    """The shape of y: equation (5)."""
     sizes = zip(x_shape[2:], weight_shape[2:], stride, padding, strict=True)
-    I, J = ((size + sum(pad) - kernel) // step + 1 for size, kernel, step, pad in sizes)  # (4)
+    I, J = ((size + sum(pad) - kernel) // step + 1 for size, kernel, step, pad in sizes)  # (5)
     return x_shape[0], weight_shape[0], I, J
+
+
+def _finished(y, bias, rectify):
+    y = y.copy() if bias is None else y + bias[:, None, None]
+    return np.maximum(y, 0) if rectify else y
 
 
 def _met_by(u, v, stride, y):

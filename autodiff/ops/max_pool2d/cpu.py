@@ -7,6 +7,7 @@ have a loop of their own, without bounds to test.
 import numpy as np
 from numba import njit, prange
 
+from ...simd import BITS, BYTES, argmax_2x2_vector
 from . import reference
 
 
@@ -54,27 +55,23 @@ def _argmax_plane(x, U, V, s, t, top, left, positions, y):
 
 @njit(parallel=True, cache=True)
 def _argmax_2x2(x, positions, y):
-    N, C, _, W = x.shape
+    N, C, H, W = x.shape
+    _, _, I, J = y.shape
+    x, positions, y = x.ravel(), positions.ravel(), y.ravel()
+    lanes = min(BYTES // x.itemsize, J)
     for nc in prange(N * C):
-        n, c = nc // C, nc % C
-        for i in range(y.shape[2]):
-            _argmax_2x2_row(x[n, c, 2 * i], x[n, c, 2 * i + 1], 2 * i * W, W, positions[n, c, i], y[n, c, i])
-
-
-@njit(cache=True)
-def _argmax_2x2_row(upper, lower, start, W, positions, y):
-    """Equation (1) for the windows of two rows, the upper one at `start` in the plane.
-
-    The winner of the upper two pixels meets the winner of the lower two.
-    """
-    for j in range(y.size):
-        right = _wins(upper[2 * j + 1], upper[2 * j])
-        above, k = upper[2 * j + 1] if right else upper[2 * j], np.int32(right)
-        right = _wins(lower[2 * j + 1], lower[2 * j])
-        below, l = lower[2 * j + 1] if right else lower[2 * j], np.int32(W) + np.int32(right)
-        down = _wins(below, above)
-        y[j] = below if down else above
-        positions[j] = np.int32(start + 2 * j) + (l if down else k)
+        nc = np.int64(nc)  # prange counts in unsigned ints
+        for i in range(I):
+            at, upper, start = (nc * I + i) * J, (nc * H + 2 * i) * W, 2 * i * W
+            for j in range(0, J, lanes):  # the last vector overlaps the one before
+                k = min(j, J - lanes)
+                if lanes == BYTES // x.itemsize:
+                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, upper + 2 * k + W, start + 2 * k, W, BITS)
+                else:
+                    for l in range(J):
+                        argmax_2x2_vector(
+                            y, positions, at + l, x, upper + 2 * l, upper + 2 * l + W, start + 2 * l, W, 1
+                        )
 
 
 @njit(cache=True)
@@ -98,9 +95,10 @@ def _gather(x, positions):
 @njit(parallel=True, cache=True)
 def _scatter(g, positions, H, W):
     N, C, I, J = g.shape
-    x = np.zeros((N, C, H * W), g.dtype)
+    x = np.empty((N, C, H * W), g.dtype)
     for nc in prange(N * C):
         n, c = nc // C, nc % C
+        x[n, c] = 0
         for i in range(I):
             for j in range(J):
                 x[n, c, positions[n, c, i, j]] += g[n, c, i, j]  # (4)

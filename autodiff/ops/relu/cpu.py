@@ -3,20 +3,25 @@
 import numpy as np
 from numba import njit, prange
 
-PIECE = 1 << 15  # numbers that a thread takes at a time
+from ...memory import images_of
+
+PIECE = 1 << 14  # numbers that a thread takes at a time
 
 
 def forward(x):
-    x = np.require(x, requirements=["C", "W"])
+    x = np.require(x, requirements=["C", "A", "W"])
     y = np.empty_like(x)
     _forward(y.ravel(), x.ravel())
     return y
 
 
 def gradient(gy, x):
-    gy, x = (np.require(a, requirements=["C", "W"]) for a in (gy, x))
-    gx = np.empty_like(gy)
-    _gradient(gx.ravel(), gy.ravel(), x.ravel())
+    gx = np.empty(x.shape, x.dtype)
+    if x.ndim == 0 or (gy.flags.c_contiguous and x.flags.c_contiguous):
+        gy, x = gy.reshape(1, -1), x.reshape(1, -1)
+    gy, _, gy_step = images_of(gy)
+    x, shape, x_step = images_of(x)
+    _gradient(gx.reshape(shape[0], gx.size // max(1, shape[0])), gy, gy_step, x, x_step)
     return gx
 
 
@@ -29,8 +34,17 @@ def _forward(y, x):
 
 
 @njit(parallel=True, cache=True)
-def _gradient(gx, gy, x):
+def _gradient(gx, gy, gy_step, x, x_step):
+    N, size = gx.shape
+    pieces = (size + PIECE - 1) // PIECE
+    for piece in prange(N * pieces):
+        n, first = piece // pieces, piece % pieces * PIECE
+        last = min(first + PIECE, size)
+        _gradient_of(gx[n, first:last], gy[n * gy_step + first :], x[n * x_step + first :])
+
+
+@njit(cache=True)
+def _gradient_of(gx, gy, x):
     zero = x.dtype.type(0)
-    for piece in prange((x.size + PIECE - 1) // PIECE):
-        for i in range(piece * PIECE, min((piece + 1) * PIECE, x.size)):
-            gx[i] = gy[i] if x[i] > zero else zero  # (2)
+    for i in range(gx.size):
+        gx[i] = gy[i] if x[i] > zero else zero  # (2)

@@ -1,0 +1,172 @@
+"""Before and after the tiles of cpu.py: from images to planes, and from planes to images.
+
+Where a plan has a `tile`, the rows of pixels are transformed on the way as winograd.py says.
+"""
+
+import numpy as np
+from numba import njit
+
+from ...simd import BITS, FILTERS, copy, copy_vector, linear_map
+from . import layout, winograd
+
+OF_3_ROWS = winograd.N - 3 + 1  # rows of results of a tile of kernels with 3 rows
+ONE = np.int64(1)  # `copy` would be compiled once more for every place of a literal 1
+
+span = njit(layout.span, cache=True)
+transform_pixels = linear_map(winograd.pixels())
+transform_gradients_3, transform_gradients_5 = (linear_map(winograd.results(r).T) for r in (3, 5))
+transform_products_3, transform_products_5 = (linear_map(winograd.results(r)) for r in (3, 5))
+
+
+@njit(cache=True)
+def scratch(width, dtype):
+    """Room for the rows of a tile of which some lie outside the image."""
+    return np.empty(winograd.N * width, dtype)
+
+
+@njit(cache=True)
+def gather(planes, rows_, x, x_shape, x_step, plan, n, images, q, rows):
+    """Copy the rows that a block reads from x (N, C, H, W) into the planes of their phases, zero outside x."""
+    phases = plan.down_in * plan.right_in
+    for c in range(x_shape[1]):
+        for i in range(images):
+            at = c * phases * plan.plane + i * plan.high * plan.pitch
+            x_at = (n + i) * x_step + c * x_shape[2] * x_shape[3]
+            if plan.tile:
+                _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows)
+                continue
+            for phase in range(phases):
+                row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
+                low, high = q + plan.low_row, rows + plan.high - plan.rows
+                _gather_rows(
+                    planes,
+                    at + phase * plan.plane,
+                    x,
+                    x_at,
+                    x_shape,
+                    plan,
+                    low,
+                    plan.down_in,
+                    row_phase,
+                    col_phase,
+                    high,
+                )
+
+
+@njit(cache=True)
+def _gather_rows(planes, at, x, x_at, x_shape, plan, low, down, row_phase, col_phase, high):
+    """Copy the rows down (low + i) + row_phase of one channel, i < high, and its columns of phase col_phase."""
+    H, W = x_shape[2], x_shape[3]
+    right, zero, least = plan.right_in, x.dtype.type(0), x.dtype.type(-np.inf)
+    top, bottom = span(low, down, row_phase, H, high)
+    left, stop = span(plan.low_col, right, col_phase, W, min(plan.wide, plan.pitch))
+    height, width = bottom - top, stop - left
+    _clear(planes, at, at + top * plan.pitch)
+    _clear(planes, at + bottom * plan.pitch, at + high * plan.pitch)
+    x_at += (down * (top + low) + row_phase) * W + right * (left + plan.low_col) + col_phase
+    to = at + top * plan.pitch + left
+    if down == right == 1 and width == plan.pitch == W:
+        height, width = min(height, 1), height * width  # x and plane are alike: one long row
+    copy(planes, to, (plan.pitch, ONE), x, x_at, (down * W, right), (height, width), zero, least)
+
+
+@njit(cache=True)
+def _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows):
+    """Transform the rows that `rows` tiles of one channel meet: B x of winograd.py."""
+    H, W = x_shape[2], x_shape[3]
+    zero, least = x.dtype.type(0), x.dtype.type(-np.inf)
+    left, stop = span(plan.low_col, ONE, 0, W, min(plan.wide, plan.pitch))
+    for r in range(q, q + rows):
+        top = plan.tile * r + plan.low_row
+        x_row = x_at + top * W + left + plan.low_col
+        to = at + (r - q) * plan.pitch + left
+        if top >= 0 and top + winograd.N <= H:
+            transform_pixels(planes, to, plan.plane, x, x_row, W, stop - left, zero, least)
+            continue
+        for i in range(winograd.N):  # some rows lie outside
+            if 0 <= top + i < H:
+                copy(rows_, i * W, (W, ONE), x, x_row + i * W, (W, ONE), (1, stop - left), zero, least)
+            else:
+                _clear(rows_, i * W, i * W + stop - left)
+        transform_pixels(planes, to, plan.plane, rows_, 0, W, stop - left, zero, least)
+
+
+@njit(cache=True)
+def scatter(y, rows_, planes, bias, floor, plan, n, images, q, rows, K):
+    """Copy the results of a block, plus bias, from the planes of their phases into y (N, K, I, J)."""
+    _, _, I, J = y.shape
+    y, down, right, pitch = y.ravel(), plan.down_out, plan.right_out, plan.pitch
+    for i in range(images):
+        for k in range(bias.size):
+            to = ((n + i) * bias.size + k) * I * J
+            if plan.tile:
+                at = k * plan.plane + i * plan.high * pitch
+                _scatter_tiles(y, to, rows_, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, J)
+                continue
+            for phase in range(down * right):
+                row_phase, col_phase = phase // right, phase % right
+                height, width = min(rows, -((row_phase - I) // down) - q), -((col_phase - J) // right)
+                if down == right == 1 and width == pitch:
+                    height, width = 1, height * width  # y and plane are alike: one long row
+                y_at = to + (down * q + row_phase) * J + col_phase
+                at = (phase * K + k) * plan.plane + i * plan.high * pitch
+                copy(y, y_at, (down * J, right), planes, at, (pitch, ONE), (height, width), bias[k], floor)
+
+
+@njit(cache=True)
+def _scatter_tiles(y, to, rows_, planes, at, step, plus, floor, plan, q, rows, I, J):
+    """Transform the products of `rows` tiles of one filter back: A of winograd.py."""
+    for r in range(q, q + rows):
+        top, from_ = plan.tile * r, at + (r - q) * plan.pitch
+        whole = top + plan.tile <= I
+        result, result_at = (y, to + top * J) if whole else (rows_, 0)
+        if plan.tile == OF_3_ROWS:
+            transform_products_3(result, result_at, J, planes, from_, step, J, plus, floor)
+        else:
+            transform_products_5(result, result_at, J, planes, from_, step, J, plus, floor)
+        if not whole:
+            y[to + top * J : to + I * J] = rows_[: (I - top) * J]
+
+
+@njit(cache=True)
+def gather_vectors(vectors, planes, rows_, gy, gy_shape, gy_step, plan, n, images, q, rows, count, lanes):
+    """The vectors of gy that cover a block, zero beyond the ends of rows: [phase][filter block][m][filter][lane]."""
+    _, K, I, J = gy_shape
+    zero, least, pitch, groups = gy.dtype.type(0), gy.dtype.type(-np.inf), plan.pitch, plan.groups.size - 1
+    blocks, end = -(-K // FILTERS), ((images - 1) * plan.high + rows) * pitch
+    for g in range(groups):
+        _clear(planes, g * plan.plane + end, g * plan.plane + end + lanes)  # there may be rows of a larger block
+    for k in range(K):
+        for i in range(images):
+            at, gy_at = i * plan.high * pitch, (n + i) * gy_step + k * I * J
+            if plan.tile:
+                _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J)
+            else:
+                copy(planes, at, (pitch, ONE), gy, gy_at + q * J, (J, ONE), (rows, J), zero, least)
+        for g in range(groups):
+            for m in range(count):
+                to = (((g * blocks + k // FILTERS) * count + m) * FILTERS + k % FILTERS) * lanes
+                copy_vector(vectors, to, planes, g * plan.plane + plan.starts[m], zero, least, BITS)
+
+
+@njit(cache=True)
+def _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J):
+    """Transform the gradients to the results of `rows` tiles of one filter: A^T gy of winograd.py."""
+    zero, least = gy.dtype.type(0), gy.dtype.type(-np.inf)
+    for r in range(q, q + rows):
+        top, to = plan.tile * r, at + (r - q) * plan.pitch
+        whole = top + plan.tile <= I
+        if not whole:
+            rows_[: (I - top) * J] = gy[gy_at + top * J : gy_at + I * J]
+            _clear(rows_, (I - top) * J, plan.tile * J)
+        gradient, gradient_at = (gy, gy_at + top * J) if whole else (rows_, 0)
+        if plan.tile == OF_3_ROWS:
+            transform_gradients_3(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
+        else:
+            transform_gradients_5(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
+
+
+@njit(cache=True)
+def _clear(x, start, stop):
+    for i in range(start, stop):
+        x[i] = 0
