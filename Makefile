@@ -5,10 +5,11 @@ JOBS ?= 2
 
 RUNTIME = .venv/.installed
 DEV = .venv/.installed-dev
+VERIFY = .venv/.installed-verify
 DOCS = .venv/.installed-docs
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo test test-slow lint mutants docs clean
+.PHONY: help setup demo test test-slow lint mutants bench docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -32,6 +33,9 @@ lint: $(DEV) ## ruff and mypy
 mutants: $(DEV) ## plant one fault at a time: every one must be caught by a test
 	.venv/bin/python scripts/mutants.py
 
+bench: $(VERIFY) ## time everything beside PyTorch: `hstn bench`; use an idle machine
+	.venv/bin/hstn bench
+
 docs: $(DOCS) ## the documentation, in site/
 	.venv/bin/mkdocs build --strict
 
@@ -50,6 +54,10 @@ $(RUNTIME): pyproject.toml | .venv/bin/python
 
 $(DEV): pyproject.toml | .venv/bin/python
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(RUNTIME)
+
+$(VERIFY): pyproject.toml constraints.txt | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[verify]' --constraint constraints.txt
 	@touch $@ $(RUNTIME)
 
 $(DOCS): pyproject.toml | .venv/bin/python

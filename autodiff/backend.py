@@ -49,17 +49,29 @@ def one_blas_thread() -> contextlib.AbstractContextManager[Any]:
     threads, while they wait for work, would take the cores from the kernels. Only dense layers need it. Where
     threadpoolctl is not installed, BLAS keeps its threads.
     """
-    pools = _blas_pools()
-    return contextlib.nullcontext() if pools is None else pools.limit(limits=1)
+    return _OneThread()
+
+
+class _OneThread:
+    """What threadpoolctl's own context does, without its bookkeeping: a small network has many small products."""
+
+    def __enter__(self) -> None:
+        self.before = [pool.get_num_threads() for pool in _blas_pools()]
+        for pool in _blas_pools():
+            pool.set_num_threads(1)
+
+    def __exit__(self, *exception: object) -> None:
+        for pool, count in zip(_blas_pools(), self.before, strict=True):
+            pool.set_num_threads(count)
 
 
 @functools.cache
-def _blas_pools() -> Any:
+def _blas_pools() -> list[Any]:
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:  # the reference voice needs NumPy alone
-        return None
-    return ThreadpoolController().select(user_api="blas")
+        return []
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 class use:  # a verb, as in `with use("reference"):`

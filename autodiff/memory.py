@@ -34,6 +34,9 @@ def images_of(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...], int]:
     written (the kernels are compiled for one kind of array). So a slice of channels, such as the gradient to a part
     of a concatenation, is read where it lies.
     """
+    flags = x.flags
+    if flags.c_contiguous and flags.writeable and flags.aligned and x.size:
+        return x.reshape(-1), x.shape, x.size // len(x)
     step, rest = divmod(x.strides[0], x.itemsize) if x.size else (0, 0)
     apart = len(x) == 1 or (rest == 0 and step >= x[0].size)
     if not (x.size and apart and x.flags.writeable and x.flags.aligned and x[0].flags.c_contiguous):

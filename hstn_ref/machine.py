@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,6 +27,11 @@ def set_threads(count: int | None) -> int:
     count = count or available
     numba.set_num_threads(count)
     return count
+
+
+def command() -> str:
+    """The command that this process was started with, as one types it."""
+    return shlex.join(["hstn", *sys.argv[1:]])
 
 
 def describe() -> dict[str, str | int]:

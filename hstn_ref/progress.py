@@ -19,6 +19,24 @@ def announce(text: str, *, quiet: bool = False) -> None:
     Console(stderr=True, quiet=quiet, highlight=False).print(text, style="bold", soft_wrap=True)
 
 
+def announce_compilation(*, quiet: bool = False) -> None:
+    """Say so when kernels have to be compiled, once: the first step would seem to hang."""
+    from numba.core import event
+
+    class Compiling(event.Listener):
+        told = False
+
+        def on_start(self, event: event.Event) -> None:
+            if not self.told:
+                announce("compiling kernels for this machine, for about half a minute; they are kept", quiet=quiet)
+            self.told = True
+
+        def on_end(self, event: event.Event) -> None:
+            pass
+
+    event.register("numba:compile", Compiling())
+
+
 class Progress:
     """A context manager that `Trainer.run` reports to; with `quiet` it shows nothing."""
 

@@ -112,7 +112,7 @@ def test_every_link_leads_somewhere(page):
 @every_page
 def test_every_path_exists(page):
     """A path with a folder is one from the root of the tree, a bare name that of any source file."""
-    tree = ("autodiff", "hstn_ref", "docs", "examples", "scripts", "tests", "benchmarks")
+    tree = ("autodiff", "hstn_ref", "docs", "examples", "scripts", "tests")
     names = {path.name for folder in tree for path in (ROOT / folder).rglob("*.*")}
     names |= {path.name for path in ROOT.iterdir()}
     paths = {path for span in code_spans(page.read_text()) if (path := path_of(span))}

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import hstn_ref
+from hstn_ref.cli.bench import bench
 from hstn_ref.cli.data import data
 from hstn_ref.cli.demo import demo
 from hstn_ref.cli.evaluate import evaluate
@@ -50,10 +51,11 @@ def main(debug: bool) -> None:
       hstn train --model hstn --out runs/hstn       the paper's procedure, both stages
       hstn train --resume --out runs/hstn           go on after an interruption
       hstn evaluate runs/*/best.h5                  compare what was trained
+      hstn bench                                    how fast, beside PyTorch
 
     Exit codes: 0 done, 1 an error (one sentence says which), 2 wrong usage, 130 stopped by Ctrl-C.
     """
 
 
-for command in (train, evaluate, data, demo):
+for command in (train, evaluate, data, demo, bench):
     main.add_command(command)

@@ -46,8 +46,10 @@ def evaluate(
     from hstn_ref.cli.output import print_results
     from hstn_ref.data import open_data
     from hstn_ref.files import write_bytes
+    from hstn_ref.progress import announce_compilation
 
     keep_freed_memory()
+    announce_compilation()
     machine.set_threads(threads)
     test = open_data(source).test
     results = [{"name": path, **runs.judge(path, test, batch_size)} for path in checkpoints]

@@ -1,4 +1,4 @@
-"""Tables on standard output."""
+"""Tables and where they are printed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ def print_results(results: Sequence[Mapping[str, Any]], *, title: str | None = N
             f"{result['parameters']:,}",
             f"{1000 / result['images_per_second']:.2f}",
         )
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a file has no width
-        console.width = 120
-    console.print(table)
+    console().print(table)
+
+
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Where tables and progress bars go."""
+    made = Console(stderr=stderr, quiet=quiet, highlight=False)
+    if not made.is_terminal:  # a file has no width
+        made.width = 120
+    return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -176,13 +175,14 @@ def train(
 def run(config: RunConfig, out: str, *, resume: bool = False, quiet: bool = False) -> dict[str, Any]:
     """Train in the folder `out`, and return the result; say how to go on if the user stops it."""
     from autodiff.memory import keep_freed_memory
-    from hstn_ref import runs
+    from hstn_ref import machine, runs
+    from hstn_ref.progress import announce_compilation
     from hstn_ref.stopping import Interrupted
 
     keep_freed_memory()
-    command = shlex.join(["hstn", *sys.argv[1:]])
+    announce_compilation(quiet=quiet)
     try:
-        return runs.train(config, out, resume=resume, quiet=quiet, command=command)
+        return runs.train(config, out, resume=resume, quiet=quiet, command=machine.command())
     except Interrupted as interruption:
         advice = f"stopped and saved; continue with: hstn train --resume --out {shlex.quote(out)}"
         raise Interrupted(advice, interruption.signal_number) from interruption

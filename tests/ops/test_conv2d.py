@@ -145,9 +145,9 @@ def test_the_layers_are_cut_in_every_way():
     for x_shape, weight_shape, stride, padding in LAYERS:
         y_shape = reference.out_shape(x_shape, weight_shape, stride, padding)
         axes = cpu._forward_axes(x_shape, y_shape, weight_shape, stride, padding)
-        x, (K, C) = np.zeros(x_shape, np.float32), weight_shape[:2]
-        forward.append((x_shape[0], cpu._plan(axes, x, K, layout.CACHE // 4)))
-        weight.append((x_shape[0], cpu._plan(axes, x, K, min(layout.CACHE // 4, cpu.NEAR * (K + C)))))
+        K, C = weight_shape[:2]
+        forward.append((x_shape[0], cpu._plan(axes, x_shape, K, 4, layout.CACHE // 4)))
+        weight.append((x_shape[0], cpu._plan(axes, x_shape, K, 4, min(layout.CACHE // 4, cpu.NEAR * (K + C)))))
     for plans in (forward, weight):
         assert any(plan.cuts > 1 and plan.lattice_rows % plan.rows for _, plan in plans)
         assert any(plan.images > 1 and N % plan.images for N, plan in plans)

@@ -1,5 +1,7 @@
 """Winograd's filtering: its matrices, the kernels of the cpu voice that use it, and what it costs in digits."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -62,14 +64,26 @@ def problems(draw, dtype):
     return *(laid_out(a, draw(st.sampled_from(LAYOUTS))) for a in arrays), (1, 1), tuple(pads)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def for_any_number_of_channels():
-    """The voice transforms only where it pays; here also where it does not."""
+@contextmanager
+def transforms_from(channels):
+    """Let the voice transform rows for layers of so many channels, also where that does not pay."""
+    recipes = cpu._forward_recipe, cpu._adjoint_recipe
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu, "FEW", 1)
+        patch.setattr(cpu, "FEW", channels)
+        for recipe in recipes:
+            recipe.cache_clear()
+        yield
+    for recipe in recipes:
+        recipe.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def any_number_of_channels():
+    with transforms_from(1):
         yield
 
 
+@pytest.mark.usefixtures("any_number_of_channels")
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
 def test_the_voice_agrees_with_the_reference(dtype, data):
@@ -93,9 +107,8 @@ def test_rounding_error(size):
     exact = reference.forward(x, weight, None, (1, 1), ((1, 1), (1, 1)))
     x, weight = x.astype(np.float32), weight.astype(np.float32)
     errors = []
-    for few in (1, 1000):  # with and without transforms
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cpu, "FEW", few)
+    for channels in (1, 1000):  # with and without transforms
+        with transforms_from(channels):
             y = cpu.forward(x, weight, None, (1, 1), ((1, 1), (1, 1)))
         errors.append(np.sqrt(np.mean((y - exact) ** 2) / np.mean(exact**2)))
     transformed, plain = errors

@@ -7,6 +7,9 @@ tiles, and transforms columns of pixels there, where that saves products. Blocks
 pieces, and pieces to threads: the same bits at any number of threads.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, prange
 
@@ -14,7 +17,7 @@ from ...backend import one_blas_thread
 from ...memory import images_of
 from ...simd import BITS, BYTES, FEW_FILTERS, FILTERS, MANY_VECTORS, VECTORS, correlate_tile, dot_tile, sum_of
 from . import layout, reference, winograd
-from .planes import gather, gather_vectors, scatter, scratch
+from .planes import finish, gather, gather_vectors, scatter, scratch
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
 SUMS = 16  # partial sums of (3): units of work that threads share, whose number does not depend on theirs
@@ -23,27 +26,22 @@ FEW = 6  # channels or filters for which transforms would cost more than the pro
 
 def forward(x, weight, bias, stride, padding, rectify=False):
     shape = reference.out_shape(x.shape, weight.shape, stride, padding)
-    axes = _forward_axes(x.shape, shape, weight.shape, stride, padding)
-    return _correlation(x, weight, bias, shape, axes, rectify)  # (1)
+    recipe = _forward_recipe(x.shape, shape, weight.shape, stride, padding, x.itemsize)
+    return _correlation(x, weight, bias, shape, recipe, rectify)  # (1)
 
 
 def gradient_x(gy, weight, x_shape, stride, padding, bias=None, rectify=False):
-    back, shape = weight.swapaxes(0, 1), tuple(x_shape)
+    recipe = _adjoint_recipe(gy.shape, tuple(x_shape), weight.shape, stride, padding, gy.itemsize)
+    back = weight.swapaxes(0, 1)
     if stride == (1, 1):  # (2) is (1) with the filters turned round
         back = back[:, :, ::-1, ::-1]
-        turned = tuple(
-            (k - 1 - before, k - 1 - after) for k, (before, after) in zip(back.shape[2:], padding, strict=True)
-        )
-        axes = _forward_axes(gy.shape, shape, back.shape, stride, turned)
-    else:
-        axes = _axes(layout.adjoint_axis, shape, gy.shape, weight.shape, stride, padding)
-    return _correlation(gy, back, bias, shape, axes, rectify)  # (2)
+    return _correlation(gy, back, bias, tuple(x_shape), recipe, rectify)  # (2)
 
 
 def gradient_weight(gy, x, weight_shape, stride, padding):
     axes = _forward_axes(x.shape, gy.shape, weight_shape, stride, padding)
     K, C, U, V = weight_shape
-    plan = _plan(axes, x, K, min(layout.CACHE // x.itemsize, NEAR * (K + C)))
+    plan = _plan(axes, x.shape, K, x.itemsize, min(layout.CACHE // x.itemsize, NEAR * (K + C)))
     blocks, taps = -(-K // FILTERS), plan.taps.size
     parts = np.zeros((min(SUMS, plan.pieces), blocks * taps * FILTERS + BYTES // x.itemsize), x.dtype)
     _dots(parts, *images_of(gy), *images_of(x), plan)
@@ -61,19 +59,78 @@ def gradient_bias(gy):
     return parts.sum(axis=0)  # (4)
 
 
-def _correlation(x, weight, bias, shape, axes, rectify):
-    K = shape[1]
+class Recipe(NamedTuple):
+    """How a convolution is computed, as far as that follows from shapes."""
+
+    plan: layout.Plan
+    tile: tuple[int, int]
+    matrix: np.ndarray  # G of winograd.py, or no rows
+    direct: bool  # whether the planes are the channels of the images as they lie in memory
+
+
+@lru_cache(maxsize=512)
+def _forward_recipe(x_shape, y_shape, weight_shape, stride, padding, itemsize):
+    return _recipe(_forward_axes(x_shape, y_shape, weight_shape, stride, padding), x_shape, weight_shape, itemsize)
+
+
+@lru_cache(maxsize=512)
+def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
+    C, K, U, V = weight_shape
+    if stride == (1, 1):
+        turned = tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip((U, V), padding, strict=True))
+        axes = _forward_axes(y_shape, x_shape, (K, C, U, V), stride, turned)
+    else:
+        axes = _axes(layout.adjoint_axis, x_shape, y_shape, weight_shape, stride, padding)
+    return _recipe(axes, y_shape, (K, C, U, V), itemsize)
+
+
+def _recipe(axes, x_shape, weight_shape, itemsize):
+    K, _, U, _ = weight_shape
     few = K <= FEW_FILTERS  # a tile of FILTERS filters would mostly multiply by zero
     tile = (FEW_FILTERS, MANY_VECTORS) if few else (FILTERS, VECTORS)
-    plan = _plan(axes, x, K, layout.CACHE // x.itemsize, tile)
-    if plan.tile:
-        weight = _mixed(winograd.filters(weight.shape[2]), weight, axis=2)
+    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile)
+    kind = np.float32 if itemsize == 4 else np.float64
+    matrix = winograd.filters(U).astype(kind) if plan.tile else np.empty((0, U), kind)
+    plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
+    whole = all(axis.lattice == axis.size_in for axis in axes) and K % FILTERS == 0
+    direct = plain and whole and not plan.tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
+    return Recipe(plan, tile, matrix, direct)
+
+
+def _correlation(x, weight, bias, shape, recipe, rectify):
+    (filters, _), plan = recipe.tile, recipe.plan
     y = np.empty(shape, x.dtype)
-    bias = np.zeros(K, x.dtype) if bias is None else np.require(bias, requirements=["C", "W"])
+    bias = np.zeros(shape[1], x.dtype) if bias is None else np.require(bias, requirements=["C", "W"])
     floor = x.dtype.type(0 if rectify else -np.inf)
-    correlate = _correlate_few if few else _correlate
-    correlate(y, *images_of(x), _packed(weight, axes, tile[0]), bias, floor, plan)
+    x, x_shape, x_step = images_of(x)
+    packed = np.empty(plan.taps.size * _whole(shape[1], filters), x.dtype)
+    _pack(packed, *_strided(weight), recipe.matrix, filters, plan)
+    if recipe.direct:
+        _mix_channels(y.reshape(len(y), -1), x, x_step, packed, bias, floor, *_places(x_shape, x.itemsize))
+    else:
+        correlate = _correlate if filters == FILTERS else _correlate_few
+        correlate(y, x, x_shape, x_step, packed, bias, floor, plan)
     return y
+
+
+@lru_cache(maxsize=64)
+def _places(x_shape, itemsize):
+    """Where the vectors and the channels of an image begin."""
+    _, C, H, W = x_shape
+    starts = [*range(0, H * W - BYTES // itemsize, BYTES // itemsize), H * W - BYTES // itemsize]
+    starts += starts[-1:] * (-len(starts) % VECTORS)  # the last overlaps the one before, and fills the tile
+    return np.array(starts), np.arange(C) * H * W
+
+
+def _strided(weight):
+    """The numbers of filters in any layout: flat memory, where the first lies, the steps of the axes, the shape."""
+    base = weight if weight.base is None else weight.base
+    if not (
+        isinstance(base, np.ndarray) and base.flags.c_contiguous and base.flags.writeable and base.dtype == weight.dtype
+    ):
+        base = weight = np.require(weight, requirements=["C", "A", "W"])
+    first = (weight.ctypes.data - base.ctypes.data) // weight.itemsize
+    return base.reshape(-1), first, tuple(step // weight.itemsize for step in weight.strides), weight.shape
 
 
 def _forward_axes(x_shape, y_shape, weight_shape, stride, padding):
@@ -87,20 +144,9 @@ def _axes(axis, x_shape, y_shape, weight_shape, stride, padding):
     return [axis(x_shape[i], y_shape[i], weight_shape[i], stride[i - 2], padding[i - 2][0]) for i in (2, 3)]
 
 
-def _plan(axes, x, K, most, tile=(FILTERS, VECTORS)):
+def _plan(axes, x_shape, K, itemsize, most, tile=(FILTERS, VECTORS)):
     filters, vectors = tile
-    return layout.plan(*axes, *x.shape[:2], _whole(K, filters), BYTES // x.itemsize, vectors, most)
-
-
-def _packed(weight, axes, filters):
-    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block]."""
-    K = weight.shape[0]
-    padded = np.zeros((_whole(K, filters), *weight.shape[1:]), weight.dtype)
-    padded[:K] = weight
-    blocks = padded.reshape(-1, filters, *weight.shape[1:])
-    rows, cols = ([[u for u, _, _ in taps] for taps in axis.taps] for axis in axes)
-    phases = [blocks[:, :, :, us][..., vs] for us in rows for vs in cols]
-    return np.concatenate([np.moveaxis(phase, 1, -1).ravel() for phase in phases])
+    return layout.plan(*axes, *x_shape[:2], _whole(K, filters), BYTES // itemsize, vectors, most)
 
 
 def _mixed(matrix, x, axis):
@@ -114,6 +160,34 @@ def _mixed(matrix, x, axis):
 def _whole(n, unit):
     """n rounded up to a multiple of unit."""
     return -(-n // unit) * unit
+
+
+@njit(cache=True)
+def _pack(packed, weight, first, steps, shape, matrix, filters, plan):
+    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block].
+
+    With a matrix, the rows of the filters are multiplied by it: G w of winograd.py.
+    """
+    K, C, U, _ = shape
+    blocks = (K + filters - 1) // filters
+    for block in range(blocks):
+        for g in range(plan.groups.size - 1):
+            start, taps = plan.groups[g], (plan.groups[g + 1] - plan.groups[g]) // C
+            to = (start * blocks + block * taps * C) * filters
+            for c in range(C):
+                for t in range(start // C, start // C + taps):
+                    u, v = plan.us[t], plan.vs[t]
+                    for f in range(filters):
+                        k = block * filters + f
+                        at = first + k * steps[0] + c * steps[1] + v * steps[3]
+                        value = packed.dtype.type(0)
+                        if k < K and matrix.size:
+                            for row in range(U):
+                                value += matrix[u, row] * weight[at + row * steps[2]]
+                        elif k < K:
+                            value = weight[at + u * steps[2]]
+                        packed[to] = value
+                        to += 1
 
 
 def _correlator(filters, across):
@@ -145,6 +219,22 @@ def _correlator(filters, across):
 
 
 _correlate, _correlate_few = _correlator(FILTERS, VECTORS), _correlator(FEW_FILTERS, MANY_VECTORS)
+
+
+@njit(parallel=True, cache=True)
+def _mix_channels(y, x, x_step, weight, bias, floor, starts, taps):
+    plane = y.shape[1] // bias.size
+    for n in prange(y.shape[0]):
+        n = np.int64(n)
+        image, result = x[n * x_step :], y[n]
+        for m in range(0, starts.size, VECTORS):
+            for k in range(0, bias.size, FILTERS):
+                correlate_tile(
+                    result, k * plane, plane, image, starts, m, taps, 0, taps.size, weight, k * taps.size,
+                    BITS, FILTERS, VECTORS,
+                )  # fmt: skip
+        for k in range(bias.size):
+            finish(result[k * plane : (k + 1) * plane], bias[k], floor)
 
 
 @njit(parallel=True, cache=True)

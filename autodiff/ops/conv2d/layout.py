@@ -70,6 +70,8 @@ class Plan(NamedTuple):
     vectors: int  # vectors that cover a block
     starts: np.ndarray  # where they begin, and some more to fill the last tile
     taps: np.ndarray  # offsets into the planes of x
+    us: np.ndarray  # row and column of the kernel of the taps of one channel, output phase by output phase
+    vs: np.ndarray
     groups: np.ndarray  # the taps of output phase g are taps[groups[g] : groups[g + 1]]
     tile: int  # rows of results of a lattice row with Winograd's filtering, otherwise 0
 
@@ -133,9 +135,10 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
         starts.append(results[covered])
         covered = np.searchsorted(results, results[covered] + lanes)
 
-    taps, groups = [], [0]
+    taps, groups, places = [], [0], []
     for row_taps in rows.taps:
         for col_taps in cols.taps:
+            places += [(u, v) for u, _, _ in row_taps for v, _, _ in col_taps]
             taps += [
                 ((c * rows.step_in + row_phase) * cols.step_in + col_phase) * plane + row_shift * pitch + col_shift
                 for c in range(C)
@@ -166,6 +169,8 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
         vectors=len(starts),
         starts=np.array(starts + starts[-1:] * (tile - 1), np.int64),
         taps=np.array(taps, np.int64),
+        us=np.array([u for u, _ in places], np.int64),
+        vs=np.array([v for _, v in places], np.int64),
         groups=np.array(groups, np.int64),
         tile=rows.tile,
     )

@@ -116,6 +116,7 @@ def scatter(y, rows_, planes, bias, floor, plan, n, images, q, rows, K):
 @njit(cache=True)
 def _scatter_tiles(y, to, rows_, planes, at, step, plus, floor, plan, q, rows, I, J):
     """Transform the products of `rows` tiles of one filter back: A of winograd.py."""
+    zero, least = y.dtype.type(0), y.dtype.type(-np.inf)
     for r in range(q, q + rows):
         top, from_ = plan.tile * r, at + (r - q) * plan.pitch
         whole = top + plan.tile <= I
@@ -125,7 +126,8 @@ def _scatter_tiles(y, to, rows_, planes, at, step, plus, floor, plan, q, rows, I
         else:
             transform_products_5(result, result_at, J, planes, from_, step, J, plus, floor)
         if not whole:
-            y[to + top * J : to + I * J] = rows_[: (I - top) * J]
+            width = (I - top) * J
+            copy(y, to + top * J, (width, ONE), rows_, 0, (width, ONE), (ONE, width), zero, least)
 
 
 @njit(cache=True)
@@ -157,13 +159,22 @@ def _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J):
         top, to = plan.tile * r, at + (r - q) * plan.pitch
         whole = top + plan.tile <= I
         if not whole:
-            rows_[: (I - top) * J] = gy[gy_at + top * J : gy_at + I * J]
+            width = (I - top) * J
+            copy(rows_, 0, (width, ONE), gy, gy_at + top * J, (width, ONE), (ONE, width), zero, least)
             _clear(rows_, (I - top) * J, plan.tile * J)
         gradient, gradient_at = (gy, gy_at + top * J) if whole else (rows_, 0)
         if plan.tile == OF_3_ROWS:
             transform_gradients_3(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
         else:
             transform_gradients_5(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
+
+
+@njit(cache=True)
+def finish(y, plus, floor):
+    """y = max(y + plus, floor), in place."""
+    for i in range(y.size):
+        value = y[i] + plus
+        y[i] = floor if value <= floor else value
 
 
 @njit(cache=True)

@@ -1,7 +1,10 @@
-"""Finite differences in Numba: equations (1), (2) and names from reference.py, plane by plane."""
+"""Finite differences in Numba: equations (1), (2) and names from reference.py, plane by plane.
+
+Motion fields have two channels, so there is too little work for threads.
+"""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 
 def correlate(w, stencil):
@@ -12,11 +15,11 @@ def correlate_adjoint(g, stencil):
     return _correlate_adjoint(np.ascontiguousarray(g), np.array(stencil, g.dtype))
 
 
-@njit(parallel=True, cache=True)
+@njit(cache=True)
 def _correlate(w, f):
     (N, K, H, W), (U, V) = w.shape, f.shape
     d = np.zeros((N, K, H - U + 1, W - V + 1), w.dtype)
-    for nk in prange(N * K):
+    for nk in range(N * K):
         n, k = nk // K, nk % K
         for i in range(H - U + 1):
             for u in range(U):
@@ -26,11 +29,11 @@ def _correlate(w, f):
     return d
 
 
-@njit(parallel=True, cache=True)
+@njit(cache=True)
 def _correlate_adjoint(g, f):
     (N, K, I, J), (U, V) = g.shape, f.shape
     gw = np.zeros((N, K, I + U - 1, J + V - 1), g.dtype)
-    for nk in prange(N * K):
+    for nk in range(N * K):
         n, k = nk // K, nk % K
         for i in range(I):
             for u in range(U):
