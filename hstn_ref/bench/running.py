@@ -28,7 +28,7 @@ from hstn_ref import machine
 from hstn_ref.bench.cases import NETWORKS, Case, cases, growth
 from hstn_ref.errors import UserError
 
-TURN = 0.3  # seconds that a framework computes in a round, or one run if that takes longer
+TURN = 0.2  # seconds that a framework computes in a round, or one run if that takes longer
 REST = 0.03  # seconds until the threads of the framework before have gone to sleep
 TOLERANCE = {"float32": 1e-3, "float64": 1e-8}  # of the largest number, through a whole network
 PARTS = ("steps", "inference", "layers", "memory", "startup", "growth")

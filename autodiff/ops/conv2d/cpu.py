@@ -17,7 +17,7 @@ from ...backend import one_blas_thread
 from ...memory import images_of
 from ...simd import BITS, BYTES, FEW_FILTERS, FILTERS, MANY_VECTORS, VECTORS, correlate_tile, dot_tile, sum_of
 from . import layout, reference, winograd
-from .planes import finish, gather, gather_vectors, scatter, scratch
+from .planes import finish, gather, gather_vectors, scatter, scratch, transform_filters
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
 SUMS = 16  # partial sums of (3): units of work that threads share, whose number does not depend on theirs
@@ -64,7 +64,6 @@ class Recipe(NamedTuple):
 
     plan: layout.Plan
     tile: tuple[int, int]
-    matrix: np.ndarray  # G of winograd.py, or no rows
     direct: bool  # whether the planes are the channels of the images as they lie in memory
 
 
@@ -85,16 +84,14 @@ def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
 
 
 def _recipe(axes, x_shape, weight_shape, itemsize):
-    K, _, U, _ = weight_shape
+    K = weight_shape[0]
     few = K <= FEW_FILTERS  # a tile of FILTERS filters would mostly multiply by zero
     tile = (FEW_FILTERS, MANY_VECTORS) if few else (FILTERS, VECTORS)
     plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile)
-    kind = np.float32 if itemsize == 4 else np.float64
-    matrix = winograd.filters(U).astype(kind) if plan.tile else np.empty((0, U), kind)
     plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
     whole = all(axis.lattice == axis.size_in for axis in axes) and K % FILTERS == 0
     direct = plain and whole and not plan.tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
-    return Recipe(plan, tile, matrix, direct)
+    return Recipe(plan, tile, direct)
 
 
 def _correlation(x, weight, bias, shape, recipe, rectify):
@@ -104,7 +101,7 @@ def _correlation(x, weight, bias, shape, recipe, rectify):
     floor = x.dtype.type(0 if rectify else -np.inf)
     x, x_shape, x_step = images_of(x)
     packed = np.empty(plan.taps.size * _whole(shape[1], filters), x.dtype)
-    _pack(packed, *_strided(weight), recipe.matrix, filters, plan)
+    _pack(packed, *_strided(weight), filters, plan)
     if recipe.direct:
         _mix_channels(y.reshape(len(y), -1), x, x_step, packed, bias, floor, *_places(x_shape, x.itemsize))
     else:
@@ -163,31 +160,35 @@ def _whole(n, unit):
 
 
 @njit(cache=True)
-def _pack(packed, weight, first, steps, shape, matrix, filters, plan):
-    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block].
-
-    With a matrix, the rows of the filters are multiplied by it: G w of winograd.py.
-    """
-    K, C, U, _ = shape
-    blocks = (K + filters - 1) // filters
-    for block in range(blocks):
-        for g in range(plan.groups.size - 1):
-            start, taps = plan.groups[g], (plan.groups[g + 1] - plan.groups[g]) // C
-            to = (start * blocks + block * taps * C) * filters
+def _pack(packed, weight, first, steps, shape, filters, plan):
+    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block]."""
+    K, C, U, V = shape
+    blocks, to = (K + filters - 1) // filters, 0
+    if plan.tile:  # rows of the kernel take the place of output phases, until they are transformed
+        rows_ = np.empty(U * blocks * C * V * filters, packed.dtype)
+        for u in range(U):
+            for block in range(blocks):
+                for c in range(C):
+                    for v in range(V):
+                        at = first + c * steps[1] + u * steps[2] + v * steps[3]
+                        to = _lay(rows_, to, weight, at, steps[0], block * filters, filters, K)
+        transform_filters(packed, rows_, U)
+        return
+    for g in range(plan.groups.size - 1):
+        for block in range(blocks):
             for c in range(C):
-                for t in range(start // C, start // C + taps):
-                    u, v = plan.us[t], plan.vs[t]
-                    for f in range(filters):
-                        k = block * filters + f
-                        at = first + k * steps[0] + c * steps[1] + v * steps[3]
-                        value = packed.dtype.type(0)
-                        if k < K and matrix.size:
-                            for row in range(U):
-                                value += matrix[u, row] * weight[at + row * steps[2]]
-                        elif k < K:
-                            value = weight[at + u * steps[2]]
-                        packed[to] = value
-                        to += 1
+                for t in range(plan.groups[g] // C, plan.groups[g + 1] // C):
+                    at = first + c * steps[1] + plan.us[t] * steps[2] + plan.vs[t] * steps[3]
+                    to = _lay(packed, to, weight, at, steps[0], block * filters, filters, K)
+
+
+@njit(cache=True)
+def _lay(packed, to, weight, at, step, k, filters, K):
+    """Copy one weight of the filters k, k + 1, ..., zeros beyond the last."""
+    for f in range(k, k + filters):
+        packed[to] = weight[at + f * step] if f < K else 0
+        to += 1
+    return to
 
 
 def _correlator(filters, across):

@@ -30,6 +30,7 @@ from . import winograd
 Tap = tuple[int, int, int]  # u, phase, shift
 
 PIECES = 32  # units of work that threads share; must not depend on the number of threads
+LEAST = 128  # numbers of a plane that make a block of its own, however many threads wait for work
 CACHE = 384 * 1024  # bytes that the planes of a block may take: they stay in the second-level cache
 LINE = 16  # numbers in a cache line (float32)
 
@@ -121,7 +122,8 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
     if rows.tile:
         planes //= winograd.N  # the tap of an output phase lies in the input phase with its number: one at a time
     fitting = max(1, most // (planes * pitch))  # lattice rows
-    cuts = -(-rows.lattice // min(fitting, -(-N * rows.lattice // PIECES)))
+    few = max(-(-N * rows.lattice // PIECES), -(-LEAST // pitch))
+    cuts = -(-rows.lattice // min(fitting, few))
     height = -(-rows.lattice // cuts)
     high = height + rows.reach - 1
     images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // PIECES)))

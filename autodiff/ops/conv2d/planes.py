@@ -15,7 +15,18 @@ ONE = np.int64(1)  # `copy` would be compiled once more for every place of a lit
 span = njit(layout.span, cache=True)
 transform_pixels = linear_map(winograd.pixels())
 transform_gradients_3, transform_gradients_5 = (linear_map(winograd.results(r).T) for r in (3, 5))
+transform_filters_3, transform_filters_5 = (linear_map(winograd.filters(r)) for r in (3, 5))
 transform_products_3, transform_products_5 = (linear_map(winograd.results(r)) for r in (3, 5))
+
+
+@njit(cache=True)
+def transform_filters(packed, rows_, U):
+    """Transform kernels of U rows that lie one after the other: G w of winograd.py."""
+    step, zero, least = rows_.size // U, packed.dtype.type(0), packed.dtype.type(-np.inf)
+    if U == 3:
+        transform_filters_3(packed, 0, step, rows_, 0, step, step, zero, least)
+    else:
+        transform_filters_5(packed, 0, step, rows_, 0, step, step, zero, least)
 
 
 @njit(cache=True)
