@@ -105,7 +105,7 @@ net = nn.Sequential(nn.Conv2d(1, 2, 3, rng=rng), nn.ReLU(), nn.MaxPool2d(2), nn.
 with use("reference"):
     loss = ops.softmax_cross_entropy(net(Tensor(rng.standard_normal((2, 1, 8, 8)).astype(np.float32))), [0, 2])
     loss.backward()
-optim.Adam(net.parameters()).step()
+    optim.Adam(net.parameters()).step()
 print("learned")
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

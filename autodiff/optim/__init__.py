@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .tensor import Tensor
+from .. import backend
+from ..tensor import Tensor
 
 
 class Adam:
@@ -23,6 +24,7 @@ class Adam:
 
         x <- x - lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)                        (4)
 
+    (1) to (4) are computed in one pass over each parameter, by the voice that computes the ops.
     `multipliers` gives each parameter its own multiple of lr. A parameter without a gradient is left as it is;
     the step count t is one for all.
     """
@@ -54,20 +56,17 @@ class Adam:
     def step(self) -> None:
         """One update of every parameter that has a gradient."""
         self.t += 1
-        b1, b2 = self.betas
+        c1, c2 = (1 - b**self.t for b in self.betas)
+        factor, root = (math.sqrt(c2) / c1, 1.0) if self.eps_hat else (1 / c1, 1 / math.sqrt(c2))
         for i, x in enumerate(self.parameters):
             if x.grad is None:
                 continue
             g = x.grad.data if isinstance(x.grad, Tensor) else x.grad
-            self.m[i] = b1 * self.m[i] + (1 - b1) * g  # (1)
-            self.v[i] = b2 * self.v[i] + (1 - b2) * (g * g)  # (2)
-            x.data = x.data - self._change(self.m[i], self.v[i], float(self.lr) * self.multipliers[i])
-
-    def _change(self, m: np.ndarray, v: np.ndarray, lr: float) -> np.ndarray:
-        c1, c2 = 1 - self.betas[0] ** self.t, 1 - self.betas[1] ** self.t
-        if self.eps_hat:
-            return (lr * math.sqrt(c2) / c1) * m / (np.sqrt(v) + self.eps)  # (4)
-        return (lr / c1) * m / (np.sqrt(v) * (1 / math.sqrt(c2)) + self.eps)  # (3)
+            kernels = backend.choose(__name__, x.data)
+            lr = float(self.lr) * self.multipliers[i]
+            x.data, self.m[i], self.v[i] = kernels.adam(
+                x.data, self.m[i], self.v[i], g, *self.betas, lr * factor, root, self.eps
+            )
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
