@@ -8,11 +8,15 @@ DEV = .venv/.installed-dev
 VERIFY = .venv/.installed-verify
 DOCS = .venv/.installed-docs
 
+# What is compiled from vector instructions.
+KERNELS = tests/test_simd.py tests/ops/test_conv2d.py tests/ops/test_conv2d_winograd.py \
+  tests/ops/test_conv_transpose2d.py tests/ops/test_max_pool2d.py
+
 .DEFAULT_GOAL = help
-.PHONY: help setup demo test test-slow lint mutants bench docs clean
+.PHONY: help setup demo test test-slow test-vectors lint mutants bench docs clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
 
 setup: $(DEV) ## .venv with hstn-ref and the tools of a developer
 
@@ -24,6 +28,10 @@ test: $(DEV) ## all tests but the slow ones
 
 test-slow: $(DEV) ## the slow tests too
 	.venv/bin/python -m pytest -n $(JOBS) -m "slow or not slow"
+
+test-vectors: $(DEV) ## the tests of the kernels as for other processors: no AVX2, and AVX2 without AVX-512
+	NUMBA_CPU_NAME=x86-64 NUMBA_CPU_FEATURES=+sse2 .venv/bin/python -m pytest -n $(JOBS) $(KERNELS)
+	NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx2,+fma,-avx512f .venv/bin/python -m pytest -n $(JOBS) $(KERNELS)
 
 lint: $(DEV) ## ruff and mypy
 	.venv/bin/ruff check .

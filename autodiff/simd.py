@@ -33,35 +33,61 @@ def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, 
     Sets y[y_at + f * y_plane + starts[m + j] + lane]. The taps are taps[first:last], their weights
     w[w_at + (s - first) * filters + f]. All arrays are flat and contiguous.
     """
-    F, V = filters.literal_value, vectors.literal_value
     i64 = types.int64
     signature = types.void(y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, bits, filters, vectors)
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        y_, x_, starts_, taps_, w_ = (emit.pointer(i) for i in (0, 3, 4, 6, 9))
-        y_at_, y_plane_, m_, first_, last_, w_at_ = (args[i] for i in (1, 2, 5, 7, 8, 10))
-        at = [emit.number(starts_, m_, j) for j in range(V)]
-        pixels_ = [builder.gep(x_, [a]) for a in at]
-        weights_ = builder.gep(w_, [w_at_])
-
-        def body(s, sums):
-            tap = emit.number(taps_, s)
-            pixels = [emit.load(p, tap) for p in pixels_]
-            row = builder.mul(builder.sub(s, first_), INDEX(F))
-            for f in range(F):
-                weight = emit.broadcast(emit.number(weights_, row, f))
-                sums[f] = [emit.multiply_add(pixels[j], weight, sums[f][j]) for j in range(V)]
-            return sums
-
-        sums = emit.accumulate(first_, last_, F, V, body)
-        for f in range(F):
-            row = builder.gep(y_, [builder.add(y_at_, builder.mul(y_plane_, INDEX(f)))])
-            for j in range(V):
-                emit.store(sums[f][j], row, at[j])
+        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value)
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
+def correlate_tile_and_finish(
+    typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, plus, k, floor, bits, filters, vectors
+):
+    """The same, but sets y to max(sum + plus[k + f], floor); a NaN stays a NaN."""
+    i64, real = types.int64, x.dtype
+    signature = types.void(y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, plus, i64, real, bits, filters, vectors)
+
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        plus_, floor_ = emit.pointer(11), emit.broadcast(args[13])
+
+        def finish(f, total):
+            return emit.at_least(builder.fadd(total, emit.broadcast(emit.number(plus_, args[12], f))), floor_)
+
+        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value, finish)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _emit_correlation(emit, args, F, V, finish=lambda f, total: total):
+    """Equation (1) for the arguments of `correlate_tile`; finish(f, sum) is what is stored."""
+    builder = emit.builder
+    y_, x_, starts_, taps_, w_ = (emit.pointer(i) for i in (0, 3, 4, 6, 9))
+    y_at_, y_plane_, m_, first_, last_, w_at_ = (args[i] for i in (1, 2, 5, 7, 8, 10))
+    at = [emit.number(starts_, m_, j) for j in range(V)]
+    pixels_ = [builder.gep(x_, [a]) for a in at]
+    weights_ = builder.gep(w_, [w_at_])
+
+    def body(s, sums):
+        tap = emit.number(taps_, s)
+        pixels = [emit.load(p, tap) for p in pixels_]
+        row = builder.mul(builder.sub(s, first_), INDEX(F))
+        for f in range(F):
+            weight = emit.broadcast(emit.number(weights_, row, f))
+            sums[f] = [emit.multiply_add(pixels[j], weight, sums[f][j]) for j in range(V)]
+        return sums
+
+    sums = emit.accumulate(first_, last_, F, V, body)
+    for f in range(F):
+        row = builder.gep(y_, [builder.add(y_at_, builder.mul(y_plane_, INDEX(f)))])
+        for j in range(V):
+            emit.store(finish(f, sums[f][j]), row, at[j])
 
 
 @intrinsic(prefer_literal=True)

@@ -58,6 +58,31 @@ def test_correlate_tile(bits, dtype):
 
 
 @registers
+def test_correlate_tile_and_finish(bits, dtype):
+    """Equation (1), a number for each filter, and no result below the floor."""
+    rng, lanes, F, V = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 2
+
+    @njit
+    def finished(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, plus, k, floor):
+        simd.correlate_tile_and_finish(
+            y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, plus, k, floor, bits, F, V
+        )
+
+    x, w, plus = (rng.standard_normal(size).astype(dtype) for size in (300, 200, 9))
+    taps, starts = rng.permutation(100)[:20], np.array([3, 5 + lanes])
+    y = np.full(5 + F * 90, 7, dtype)
+    expected = y.copy()
+    for f in range(F):
+        for start in starts:
+            for p in range(start, start + lanes):
+                total = sum(w[10 + s * F + f] * x[taps[s] + p] for s in range(20))
+                expected[5 + 90 * f + p] = max(total + plus[2 + f], -0.5)
+    finished(y, 5, 90, x, starts, 0, taps, 0, 20, w, 10, plus, 2, dtype(-0.5))
+    assert_allclose(y, expected, atol=ATOL[dtype])
+    assert (y == -0.5).any()
+
+
+@registers
 def test_dot_tile(bits, dtype):
     """Equation (2), added to what is there, and nothing written elsewhere."""
     rng, lanes, F, T, M = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 3, 3

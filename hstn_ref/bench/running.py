@@ -89,12 +89,14 @@ def bench(
 
     Raises BenchError if PyTorch is wanted and not installed, or if results differ from those of the reference voice.
     """
+    if against and not _installed("torch"):
+        raise BenchError("PyTorch is not installed: make bench does so, or compare with nothing (--alone)")
     chosen = [part for part in PARTS if part in set(parts)]
     timed = list(cases(set(chosen), list(threads)))
     grown = list(growth(max(threads))) if "growth" in chosen else []
     total, done = len(timed) + len(grown) + len(set(chosen) & {"memory", "startup"}), 0
     result: dict[str, Any] = {"parts": chosen, "rounds": rounds, "peak_gflops": {}, "cases": [], "growth": []}
-    result["versions"] = {"pytorch": version("torch")} if against and _installed("torch") else {}
+    result["versions"] = {"pytorch": version("torch")} if against else {}
     workers = [("ours", ["numba"]), *([("pytorch", list(against))] if against else [])]
     running = [Worker(*worker) for worker in workers]
     try:

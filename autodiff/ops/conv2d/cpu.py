@@ -15,9 +15,20 @@ from numba import njit, prange
 
 from ...backend import one_blas_thread
 from ...memory import images_of
-from ...simd import BITS, BYTES, FEW_FILTERS, FILTERS, MANY_VECTORS, VECTORS, correlate_tile, dot_tile, sum_of
+from ...simd import (
+    BITS,
+    BYTES,
+    FEW_FILTERS,
+    FILTERS,
+    MANY_VECTORS,
+    VECTORS,
+    correlate_tile,
+    correlate_tile_and_finish,
+    dot_tile,
+    sum_of,
+)
 from . import layout, reference, winograd
-from .planes import finish, gather, gather_vectors, scatter, scratch, transform_filters
+from .planes import gather, gather_vectors, pack, scatter, scratch
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
 SUMS = 16  # partial sums of (3): units of work that threads share, whose number does not depend on theirs
@@ -101,7 +112,7 @@ def _correlation(x, weight, bias, shape, recipe, rectify):
     floor = x.dtype.type(0 if rectify else -np.inf)
     x, x_shape, x_step = images_of(x)
     packed = np.empty(plan.taps.size * _whole(shape[1], filters), x.dtype)
-    _pack(packed, *_strided(weight), filters, plan)
+    pack(packed, *_strided(weight), filters, plan)
     if recipe.direct:
         _mix_channels(y.reshape(len(y), -1), x, x_step, packed, bias, floor, *_places(x_shape, x.itemsize))
     else:
@@ -159,38 +170,6 @@ def _whole(n, unit):
     return -(-n // unit) * unit
 
 
-@njit(cache=True)
-def _pack(packed, weight, first, steps, shape, filters, plan):
-    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block]."""
-    K, C, U, V = shape
-    blocks, to = (K + filters - 1) // filters, 0
-    if plan.tile:  # rows of the kernel take the place of output phases, until they are transformed
-        rows_ = np.empty(U * blocks * C * V * filters, packed.dtype)
-        for u in range(U):
-            for block in range(blocks):
-                for c in range(C):
-                    for v in range(V):
-                        at = first + c * steps[1] + u * steps[2] + v * steps[3]
-                        to = _lay(rows_, to, weight, at, steps[0], block * filters, filters, K)
-        transform_filters(packed, rows_, U)
-        return
-    for g in range(plan.groups.size - 1):
-        for block in range(blocks):
-            for c in range(C):
-                for t in range(plan.groups[g] // C, plan.groups[g + 1] // C):
-                    at = first + c * steps[1] + plan.us[t] * steps[2] + plan.vs[t] * steps[3]
-                    to = _lay(packed, to, weight, at, steps[0], block * filters, filters, K)
-
-
-@njit(cache=True)
-def _lay(packed, to, weight, at, step, k, filters, K):
-    """Copy one weight of the filters k, k + 1, ..., zeros beyond the last."""
-    for f in range(k, k + filters):
-        packed[to] = weight[at + f * step] if f < K else 0
-        to += 1
-    return to
-
-
 def _correlator(filters, across):
     """A loop over tiles of `filters` filters and `across` vectors of pixels."""
 
@@ -230,12 +209,10 @@ def _mix_channels(y, x, x_step, weight, bias, floor, starts, taps):
         image, result = x[n * x_step :], y[n]
         for m in range(0, starts.size, VECTORS):
             for k in range(0, bias.size, FILTERS):
-                correlate_tile(
+                correlate_tile_and_finish(
                     result, k * plane, plane, image, starts, m, taps, 0, taps.size, weight, k * taps.size,
-                    BITS, FILTERS, VECTORS,
+                    bias, k, floor, BITS, FILTERS, VECTORS,
                 )  # fmt: skip
-        for k in range(bias.size):
-            finish(result[k * plane : (k + 1) * plane], bias[k], floor)
 
 
 @njit(parallel=True, cache=True)

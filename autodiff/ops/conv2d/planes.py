@@ -1,4 +1,4 @@
-"""Before and after the tiles of cpu.py: from images to planes, and from planes to images.
+"""Before and after the tiles of cpu.py: filters in the order of the tiles, images to planes, planes to images.
 
 Where a plan has a `tile`, the rows of pixels are transformed on the way as winograd.py says.
 """
@@ -20,7 +20,39 @@ transform_products_3, transform_products_5 = (linear_map(winograd.results(r)) fo
 
 
 @njit(cache=True)
-def transform_filters(packed, rows_, U):
+def pack(packed, weight, first, steps, shape, filters, plan):
+    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block]."""
+    K, C, U, V = shape
+    blocks, to = (K + filters - 1) // filters, 0
+    if plan.tile:  # rows of the kernel take the place of output phases, until they are transformed
+        rows_ = np.empty(U * blocks * C * V * filters, packed.dtype)
+        for u in range(U):
+            for block in range(blocks):
+                for c in range(C):
+                    for v in range(V):
+                        at = first + c * steps[1] + u * steps[2] + v * steps[3]
+                        to = _lay(rows_, to, weight, at, steps[0], block * filters, filters, K)
+        _transform_filters(packed, rows_, U)
+        return
+    for g in range(plan.groups.size - 1):
+        for block in range(blocks):
+            for c in range(C):
+                for t in range(plan.groups[g] // C, plan.groups[g + 1] // C):
+                    at = first + c * steps[1] + plan.us[t] * steps[2] + plan.vs[t] * steps[3]
+                    to = _lay(packed, to, weight, at, steps[0], block * filters, filters, K)
+
+
+@njit(cache=True)
+def _lay(packed, to, weight, at, step, k, filters, K):
+    """Copy one weight of the filters k, k + 1, ..., zeros beyond the last."""
+    for f in range(k, k + filters):
+        packed[to] = weight[at + f * step] if f < K else 0
+        to += 1
+    return to
+
+
+@njit(cache=True)
+def _transform_filters(packed, rows_, U):
     """Transform kernels of U rows that lie one after the other: G w of winograd.py."""
     step, zero, least = rows_.size // U, packed.dtype.type(0), packed.dtype.type(-np.inf)
     if U == 3:
@@ -94,11 +126,11 @@ def _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows):
         if top >= 0 and top + winograd.N <= H:
             transform_pixels(planes, to, plan.plane, x, x_row, W, stop - left, zero, least)
             continue
-        for i in range(winograd.N):  # some rows lie outside
-            if 0 <= top + i < H:
-                copy(rows_, i * W, (W, ONE), x, x_row + i * W, (W, ONE), (1, stop - left), zero, least)
-            else:
-                _clear(rows_, i * W, i * W + stop - left)
+        above = min(max(0, -top), winograd.N)  # rows that lie outside
+        inside = max(0, min(winograd.N, H - top) - above)
+        _clear(rows_, 0, above * W)
+        copy(rows_, above * W, (W, ONE), x, x_row + above * W, (W, ONE), (inside, stop - left), zero, least)
+        _clear(rows_, (above + inside) * W, winograd.N * W)
         transform_pixels(planes, to, plan.plane, rows_, 0, W, stop - left, zero, least)
 
 
@@ -178,14 +210,6 @@ def _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J):
             transform_gradients_3(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
         else:
             transform_gradients_5(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
-
-
-@njit(cache=True)
-def finish(y, plus, floor):
-    """y = max(y + plus, floor), in place."""
-    for i in range(y.size):
-        value = y[i] + plus
-        y[i] = floor if value <= floor else value
 
 
 @njit(cache=True)
