@@ -16,7 +16,7 @@ def chart(result: dict[str, Any]) -> Figure:
     layers = [row for row in result["cases"] if row["kind"].startswith("forward")]
     panels = [(title, part) for title, part in (("networks", rows), ("layers", layers)) if part]
     grown = result["growth"]
-    heights = [0.28 * len(part) + 0.6 for _, part in panels] + [3.2] * bool(grown)
+    heights = [0.2 * len(part) + 0.6 for _, part in panels] + [3.2] * bool(grown)
     figure = Figure(figsize=(9, sum(heights or [1]) + 0.6), layout="constrained")
     parts = figure.subfigures(len(heights) or 1, 1, height_ratios=heights or None, squeeze=False)[:, 0]
     for part, (title, cases) in zip(parts, panels, strict=False):
@@ -47,7 +47,7 @@ def _bars(axes: Axes, rows: list[dict[str, Any]], title: str) -> None:
     axes.set_xlabel("time / time of PyTorch's fastest mode" if compared else "ms")
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_xlim(0, max([*lengths, 1.0 if compared else 0.0]) * 1.35)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
 
