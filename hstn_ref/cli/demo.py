@@ -9,11 +9,11 @@ import click
 
 SHORT: dict[str, Any] = {  # learns fast: small steps of a small batch, little dropout; the paper's recipe takes hours
     "model.options": {"preset": "small", "dropout": 0.1},
-    "training.epochs": 2,
+    "training.epochs": 4,
     "training.batch_size": 32,
     "training.lr": 1e-3,
     "training.lr_multipliers": {"localisation": 0.1, "flow_generator": 0.1},
-    "pretraining.epochs": 2,
+    "pretraining.epochs": 3,
 }
 
 
@@ -23,7 +23,7 @@ SHORT: dict[str, Any] = {  # learns fast: small steps of a small batch, little d
 def demo(out: str, threads: int | None) -> None:
     """Show everything in a short run.
 
-    In less than four minutes on two cores, it trains a small HSTN from scratch on the digits of the package, with
+    In about four minutes on two cores, it trains a small HSTN from scratch on the digits of the package, with
     other clutter in every epoch: the localisation network first, as part of an Affine-STN, then all of it jointly.
     Then it judges this network, and the trained ones that come with the package, on the test digits, and draws what
     they see.
