@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from autodiff import Tensor, check, grad, ops, use
-from autodiff.ops.relu import cpu
+from autodiff.ops.relu import cpu, rectified
 
 from ..arrays import DTYPES, normal, shapes
 
@@ -53,6 +53,7 @@ def test_at_the_kink_and_beyond_all_numbers(voice):
 def test_more_numbers_than_a_piece_in_any_layout(voice):
     """Two pieces and a rest; rows and columns exchanged, every second number, backwards."""
     x = np.random.default_rng(0).standard_normal((4, 2 * cpu.PIECE // 4 + 3))
+    x.reshape(-1)[cpu.PIECE - 1 :: cpu.PIECE] = 1  # the last of each piece has a gradient
     gy = np.random.default_rng(1).standard_normal(x.shape)
     with use(voice):
         for a, g in ((x, gy), (x.T, gy.T), (x[:, ::2], gy[:, ::2]), (x[::-1], gy[::-1])):
@@ -73,3 +74,14 @@ def test_the_same_bits_at_any_number_of_threads():
         numba.set_num_threads(threads)
     for one, many in zip(*results, strict=True):
         assert_array_equal(one, many)
+
+
+@every_voice
+def test_rectified_has_the_gradient_of_relu(voice):
+    """A kernel that rectifies gives relu(x) as the numbers of x; the gradient is that of relu at x."""
+    x, gy = np.array([-2.0, 0.0, 3.0, 0.5]), np.array([1.0, 2.0, 3.0, 4.0])
+    variable = Tensor(np.maximum(x, 0), requires_grad=True)
+    with use(voice):
+        y = rectified(variable)
+        assert_array_equal(grad(y, variable, gy).data, [0, 0, 3, 4])
+    assert_array_equal(y.data, [0, 0, 3, 0.5])
