@@ -47,7 +47,12 @@ def test_products_are_saved_where_a_kernel_uses_it():
             if winograd.saves(r, rows):
                 assert winograd.N * -(-rows // (winograd.N - r + 1)) <= 0.8 * r * rows
     assert winograd.saves(3, 60) and winograd.saves(5, 24)
-    assert not winograd.saves(3, 2) and not winograd.saves(1, 60) and not winograd.saves(4, 60)
+    assert (
+        not winograd.saves(3, 2)
+        and not winograd.saves(2, 60)
+        and not winograd.saves(1, 60)
+        and not winograd.saves(4, 60)
+    )
 
 
 @st.composite
