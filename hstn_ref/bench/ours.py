@@ -14,8 +14,6 @@ from autodiff.optim import Adam
 from hstn_ref import models
 from hstn_ref.bench.cases import NETWORKS, Case
 
-MODES = ("numba",)
-
 
 def start() -> None:
     """What a training does first."""

@@ -13,8 +13,6 @@ from hstn_ref.bench import ours
 from hstn_ref.bench.cases import NETWORKS, Case
 from hstn_ref.peers import pytorch
 
-MODES = ("eager", "channels_last", "compile")
-
 
 def start() -> None:
     torch._inductor.config.compile_threads = 1  # no pool of processes that compile in the background

@@ -26,6 +26,7 @@ def cnn_layers(
     layers: list[Module] = []
     for inputs in (channels, 32, 32):
         convolution = Conv2d(inputs, 32, 3, padding=conv_padding(padding), rng=rng, dtype=dtype)
+        # max and relu commute, values and gradients: after the pooling relu has a quarter of the work
         layers += [convolution, MaxPool2d(2), ReLU(), Dropout(rate, dropout_rng)]
     head = [Flatten(), Dense(32 * H * W, 256, rng=rng, dtype=dtype), ReLU(), Dense(256, classes, rng=rng, dtype=dtype)]
     return Sequential(*layers, *head)

@@ -81,19 +81,8 @@ def gather(planes, rows_, x, x_shape, x_step, plan, n, images, q, rows):
             for phase in range(phases):
                 row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
                 low, high = q + plan.low_row, rows + plan.high - plan.rows
-                _gather_rows(
-                    planes,
-                    at + phase * plan.plane,
-                    x,
-                    x_at,
-                    x_shape,
-                    plan,
-                    low,
-                    plan.down_in,
-                    row_phase,
-                    col_phase,
-                    high,
-                )
+                to = at + phase * plan.plane
+                _gather_rows(planes, to, x, x_at, x_shape, plan, low, plan.down_in, row_phase, col_phase, high)
 
 
 @njit(cache=True)
@@ -204,7 +193,7 @@ def _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J):
         if not whole:
             width = (I - top) * J
             copy(rows_, 0, (width, ONE), gy, gy_at + top * J, (width, ONE), (ONE, width), zero, least)
-            _clear(rows_, (I - top) * J, plan.tile * J)
+            _clear(rows_, width, plan.tile * J)
         gradient, gradient_at = (gy, gy_at + top * J) if whole else (rows_, 0)
         if plan.tile == OF_3_ROWS:
             transform_gradients_3(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
