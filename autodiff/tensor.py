@@ -32,6 +32,7 @@ Edge = tuple["Tensor", Vjp]
 
 _clock = count()
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_complex_allowed: ContextVar[bool] = ContextVar("complex_allowed", default=False)
 
 
 class Tensor:
@@ -175,6 +176,19 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
     return _record_if(False)
 
 
+@contextlib.contextmanager
+def complex_allowed() -> Iterator[None]:
+    """Within this block, and in the reference voice, ops compute on complex arrays: for complex-step derivatives.
+
+    An op continues analytically what it computes between kinks: real parts decide on the branch.
+    """
+    token = _complex_allowed.set(True)
+    try:
+        yield
+    finally:
+        _complex_allowed.reset(token)
+
+
 def as_tensor(x: Any, dtype: Any = None) -> Tensor:
     """x itself, an array as a constant, or a number as a constant of `dtype`: 2.0 must not promote float32."""
     if isinstance(x, Tensor):
@@ -187,6 +201,8 @@ def as_tensor(x: Any, dtype: Any = None) -> Tensor:
 
 def check_dtypes(op: str, *tensors: Tensor) -> None:
     """Raise TypeError unless all tensors are float32 or all are float64."""
+    if _complex_allowed.get():
+        return
     for t in tensors:
         if t.dtype not in (np.float32, np.float64):
             raise TypeError(f"{op}: got an input of dtype {t.dtype}, expected float32 or float64")

@@ -1,5 +1,7 @@
 """The checks pass right gradients, and find planted wrong ones and say where."""
 
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -120,7 +122,7 @@ def test_vjp_finds_a_gradient_that_is_not_a_number():
 
 def test_adjoint_finds_orders_that_do_not_fit():
     check.vjp(transposed_once, Y)
-    with pytest.raises(AssertionError, match=r"adjoint +input 0 .*FAILED: <J v, u> = "):
+    with pytest.raises(AssertionError, match=r"adjoint +input 0 .*FAILED: .*: <J v, u> = "):
         check.adjoint(transposed_once, Y)
 
 
@@ -143,17 +145,24 @@ def test_the_seed_decides():
 
 
 def test_report_is_a_table_of_all_checks():
-    lines = check.report(lambda x, y: x * y, X, Y).splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["vjp"] * 2 + ["adjoint"] * 2 + ["second order"] * 2 + [
-        "symmetry"
+    lines = str(check.report(lambda x, y: x * y, X, Y)).splitlines()
+    assert [line.split("  ")[0] for line in lines] == [
+        *["vjp"] * 2,
+        *["complex step"] * 2,
+        *["adjoint"] * 2,
+        "second order",
+        "symmetry",
+        "taylor, 1st",
+        "taylor, 2nd",
     ]
     assert all(line.endswith("ok") for line in lines)
 
 
 def test_report_contains_failures():
     report = check.report(slightly_wrong, Y)
-    assert "FAILED" in report
-    assert "input 0" in report
+    assert not report.passed
+    assert "FAILED: a constant factor" in str(report)
+    assert "input 0" in str(report)
 
 
 def test_a_result_says_what_failed():
@@ -161,3 +170,185 @@ def test_a_result_says_what_failed():
     assert good.passed and str(good).endswith("ok")
     assert not bad.passed and str(bad).endswith("FAILED")
     assert "input 1" in str(bad)
+
+
+# Modes and methods
+
+
+def test_the_full_jacobian_is_compared_element_by_element():
+    [result] = check.vjp(lambda x: ops.exp(x) @ x.transpose(), X, mode="full")
+    assert result.check == "vjp, full" and result.passed
+    with pytest.raises(check.CheckFailure, match=r"element \(1, 2\)"):
+        check.vjp(wrong_at((1, 2)), X, Y, mode="full")
+
+
+def test_full_and_directional_agree_on_what_is_wrong():
+    for mode in ("full", "directional"):
+        with pytest.raises(check.CheckFailure) as failure:
+            check.vjp(slightly_wrong, Y, mode=mode)
+        assert failure.value.result.cause.startswith("a constant factor: the gradient is 1.0001 times")
+
+
+def test_the_order_of_the_differences_is_observed():
+    [result] = check.vjp(lambda x: ops.exp(x * 40.0).sum(), np.array([0.1, 0.2]))
+    assert 1.9 < result.order < 2.1  # central differences
+    [linear] = check.vjp(lambda x: x * 3.0, Y)
+    assert linear.order is None  # there is no error whose order could be seen
+
+
+def test_the_complex_step_is_exact_to_rounding():
+    results = check.complex_step(lambda x, y: ops.sqrt(ops.exp(x / y) + y) @ X.T, X, Y)
+    assert [r.check for r in results] == ["complex step"] * 2
+    assert max(r.error for r in results) < 1e-15
+
+
+def test_the_complex_step_finds_what_differences_could_not():
+    """An error of 1e-9 of the gradient is below the truncation of differences."""
+
+    def nearly_right(x):
+        return record(x.data**3, (x, lambda gy: gy * x * x * (3.0 + 3e-9)))
+
+    check.vjp(nearly_right, Y)
+    with pytest.raises(check.CheckFailure, match="complex step: input 0"):
+        check.complex_step(nearly_right, Y)
+
+
+@pytest.mark.parametrize(
+    "fun, reason",
+    [
+        (lambda x: record(x.data * x.data.conj(), (x, lambda gy: gy * x * 2.0)), "not analytic: complex step 0"),
+        (lambda x: record(np.abs(x.data), (x, lambda gy: gy * 1.5)), "makes complex numbers real"),
+        (lambda x: record(np.floor(x.data), (x, lambda gy: gy * 0.0)), "does not take complex numbers"),
+    ],
+    ids=["conjugate", "modulus", "floor"],
+)
+def test_the_complex_step_does_not_judge_what_is_not_analytic(fun, reason):
+    with pytest.raises(check.DoesNotApply, match=reason):
+        check.complex_step(fun, Y)
+    assert reason in check.report(fun, Y).skipped["complex step"]
+
+
+def test_complex_numbers_stay_forbidden_outside_of_a_check():
+    check.complex_step(lambda x: ops.relu(x), Y)
+    with pytest.raises(TypeError, match="complex128"):
+        ops.relu(Y.astype(complex))
+
+
+def test_taylor_slopes():
+    first, second = check.taylor(lambda x, y: ops.exp(x * y / 9.0), X, Y)
+    assert 1.9 < first.order < 2.1 and 2.9 < second.order < 3.1
+    with pytest.raises(check.CheckFailure, match=r"taylor, 1st .* slope 1\.\d\d, expected 2"):
+        check.taylor(lambda x: record(x.data**3, (x, lambda gy: gy * x * x * 4.0)), Y)
+    with pytest.raises(check.CheckFailure, match=r"taylor, 2nd .* slope 2\.\d\d, expected 3"):
+        check.taylor(forgets_half, Y)
+
+
+def forgets_half(x):
+    """x^4 whose gradient is right, and half of it constant for the tape."""
+    return record(x.data**4, (x, lambda gy: gy * x * x * x * 2.0 + gy * (2.0 * x.data**3)))
+
+
+def test_a_numpy_pair_is_differentiable_once():
+    square = check.from_numpy(lambda x, y: x**2 * y, lambda gy, x, y: (2 * gy * x * y, gy * x**2))
+    report = check.report(square, Y, Y + 1)
+    assert report.passed
+    assert [r.check for r in report] == ["vjp"] * 2 + ["complex step"] * 2 + ["taylor, 1st"]
+    assert set(report.skipped) == {"adjoint", "second order"}
+
+
+def test_a_pair_with_too_few_gradients():
+    with pytest.raises(check.CheckFailure, match="backward returned 1 gradients for 2 inputs"):
+        check.vjp(check.from_numpy(lambda x, y: x * y, lambda gy, x, y: gy * y), Y, Y)
+
+
+# float32
+
+
+def test_float32_gradients_are_compared_with_float64_differences():
+    x = np.linspace(0.5, 2, 50, dtype=np.float32)
+    [result] = check.vjp(lambda t: ops.exp(t) * t, x)
+    assert result.passed and result.error < 1e-6  # differences in float32 would not reach 1e-4
+    assert 0 < result.ulps < 100
+
+
+def test_a_function_that_holds_float32_arrays_is_compared_in_float32():
+    weight = np.ones((2, 3), np.float32)
+    [result] = check.vjp(lambda x: ops.dense(x, weight), X.astype(np.float32), rtol=1e-3)
+    assert result.passed
+
+
+# Kinks
+
+
+KINKED = {
+    "relu at 0": (ops.relu, np.array([1.0, 0.0, -1.0, 2.0])),
+    "abs at 0": (ops.abs, np.array([1.0, 0.0, -1.0, 2.0])),
+    "tie in maximum": (lambda x: ops.maximum(x, np.array([0.5, 0.0, 1.0, 1.0])), np.array([1.0, 0.0, -1.0, 2.0])),
+    "tie in max_pool2d": (lambda x: ops.max_pool2d(x.reshape(1, 1, 2, 2), 2), np.array([3.0, 3.0, -1.0, 2.0])),
+    "integer position in bilinear_sample": (
+        lambda x: ops.bilinear_sample(X.reshape(1, 1, 2, 3) ** 2, x.reshape(1, 2, 1, 2)),
+        np.array([0.0, 0.5, 0.25, 0.75]),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINKED)
+def test_kinks_are_named_counted_and_excluded(kind):
+    fun, x = KINKED[kind]
+    [counted] = check.vjp(fun, x, rtol=10)  # whatever the gradient is
+    assert counted.kinks == {kind: 1}
+    [result] = check.vjp(fun, x, kinks="exclude")
+    assert result.passed and not result.kinks
+    assert result.excluded == (2 if kind == "tie in max_pool2d" else 1)
+    assert "on kinks excluded" in str(result)
+
+
+@pytest.mark.parametrize("kind", sorted(KINKED.keys() - {"abs at 0"}))  # whose 0 is the mean of both slopes
+def test_a_subgradient_is_called_a_convention(kind):
+    with pytest.raises(check.CheckFailure, match=f"a kink \\({kind}\\): the gradient is one of the subgradients"):
+        check.vjp(*KINKED[kind])
+
+
+def test_a_kink_near_x_is_avoided_by_a_smaller_step():
+    [result] = check.vjp(ops.relu, np.array([1.0, 1e-6, -1e-6]))
+    assert result.passed and not result.kinks
+
+
+def test_kinks_on_which_the_gradient_happens_to_agree_are_counted():
+    [result] = check.vjp(lambda x: ops.relu(x) - ops.relu(x * -1.0), np.array([1.0, 0.0]), rtol=1.0)
+    assert result.kinks == {"relu at 0": 2}
+    assert "kinks: 2 x relu at 0" in str(result)
+
+
+def test_another_path_through_the_code_is_a_kink():
+    [result] = check.vjp(lambda x: x * 2.0 if x.data[0] > 0 else ops.relu(x) * 2.0, np.array([0.0, 1.0]), rtol=1.0)
+    assert result.kinks == {"another path through the code": 1}
+
+
+def test_unknown_options():
+    with pytest.raises(ValueError, match="unknown mode 'both', expected directional or full"):
+        check.vjp(ops.exp, Y, mode="both")
+    with pytest.raises(ValueError, match="unknown kinks 'skip', expected count or exclude"):
+        check.complex_step(ops.exp, Y, kinks="skip")
+    with pytest.raises(TypeError, match="the function returned a ndarray, expected a Tensor"):
+        check.vjp(lambda x: x.data, Y)
+
+
+# Reports
+
+
+def test_a_report_is_saved_as_json(tmp_path):
+    report = check.report(slightly_wrong, Y)
+    report.save(tmp_path / "report.json")
+    saved = json.loads((tmp_path / "report.json").read_text())
+    assert saved["passed"] is False
+    assert [r["check"] for r in saved["results"]] == [r.check for r in report]
+    assert saved["results"][0]["cause"].startswith("a constant factor")
+    assert saved["results"][0]["index"] == list(report[0].index)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_not_a_number_is_saved_as_null(tmp_path):
+    check.Report([check.Result("vjp", 0, np.inf, 1e-6, value=np.nan)]).save(tmp_path / "report.json")
+    [result] = json.loads((tmp_path / "report.json").read_text())["results"]
+    assert result["error"] is None and result["value"] is None and result["passed"] is False

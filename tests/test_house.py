@@ -19,6 +19,7 @@ FLOORS = {
     "autodiff.tensor": 0,
     "autodiff.backend": 0,
     "autodiff.memory": 0,
+    "autodiff.kinks": 0,
     "autodiff.llvm": 0,
     "autodiff.simd": 0,
     "autodiff.cuda": 0,

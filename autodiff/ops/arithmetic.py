@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import kinks
 from ..backend import one_blas_thread
 from ..tensor import Tensor, as_tensor, record
 from .reduce import sum_to
@@ -78,7 +79,9 @@ def sqrt(x) -> Tensor:
 def abs(x) -> Tensor:
     """|x|, with the subgradient 0 at x = 0."""
     x = as_tensor(x)
-    return record(np.abs(x.data), (x, lambda gy: gy * np.sign(x.data)))
+    kinks.note("abs at 0", lambda: np.sign(x.data.real))
+    y = np.abs(x.data) if x.dtype.kind != "c" else x.data * np.sign(x.data.real)  # |x| continued along +-x
+    return record(y, (x, lambda gy: gy * np.sign(x.data)))
 
 
 def maximum(x, y) -> Tensor:
@@ -87,6 +90,7 @@ def maximum(x, y) -> Tensor:
     A NaN in either is the result, and then neither gets a gradient.
     """
     x, y = _pair("maximum", x, y)
+    kinks.note("tie in maximum", lambda: np.sign(x.data.real - y.data.real))
     return record(
         np.maximum(x.data, y.data),
         (x, lambda gz: _like(gz * (x.data >= y.data).astype(x.dtype), x)),

@@ -17,5 +17,5 @@ def dropout(x, rate: float, rng: np.random.Generator) -> Tensor:
     check_dtypes("dropout", x)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate {rate}, expected 0 <= rate < 1")
-    kept = rng.random(x.shape, dtype=x.dtype) >= rate
+    kept = rng.random(x.shape, dtype=np.float32) >= rate  # the same mask in both precisions
     return x * (kept * x.dtype.type(1 / (1 - rate)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import backend
+from ... import backend, kinks
 from ...tensor import Array, Tensor, as_tensor, check_dtypes, record
 from ..shape import concatenate
 
@@ -46,6 +46,7 @@ def bilinear_sample(image: Tensor | Array, motion: Tensor | Array, *, border: st
         raise ValueError(f"bilinear_sample: image {image.shape} has no pixels")
     if border not in BORDERS:
         raise ValueError(f"bilinear_sample: unknown border {border!r}, expected one of {', '.join(BORDERS)}")
+    kinks.note("integer position in bilinear_sample", lambda: _cell(motion.data.real, image.shape[2:], border))
     return _sample(image, motion, 0, 0, border)
 
 
@@ -58,6 +59,15 @@ def _sample(image: Tensor, motion: Tensor, a: int, b: int, border: str) -> Tenso
         (image, lambda g: _splat(g, motion, size, a, b, border)),
         (motion, lambda g: _motion_gradient(g, image, motion, a, b, border)),
     )
+
+
+def _cell(motion: Array, size: tuple[int, ...], border: str) -> Array:
+    """The integers below the moved positions, (N, 2, I, J); far outside, where nothing changes, all are one cell."""
+    (H, W), (I, J) = size, motion.shape[2:]
+    x = np.arange(J)
+    y = np.arange(I)[:, None]
+    cell = np.floor(np.stack([motion[:, 0] + x, motion[:, 1] + y], axis=1))
+    return cell if border == "reflect" else np.clip(cell, -2, np.reshape([W, H], (2, 1, 1)))
 
 
 def _splat(g: Tensor, motion: Tensor, size: tuple[int, ...], a: int, b: int, border: str) -> Tensor:

@@ -95,10 +95,10 @@ def _taps_1d(x, size, order, border):
     if border == "reflect":
         period = max(2 * (size - 1), 1)
         with np.errstate(invalid="ignore"):  # infinity has no mirror image
-            x = x - period * np.floor(x / period)
+            x = x - period * np.floor(x.real / period)
     else:
         x = np.clip(x, -2, size)  # all positions beyond have the same taps
-    q = np.floor(x)
+    q = np.floor(x.real)  # x is complex in a complex-step derivative only
     t = x - q
     weights = (1 - t, t) if order == 0 else (0 * t - 1, 0 * t + 1)  # (2); 0 t keeps a NaN
     taps = (q, weights[0]), (q + 1, weights[1])

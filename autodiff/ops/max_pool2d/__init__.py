@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ... import backend
+from ... import backend, kinks
 from ...tensor import Array, Tensor, as_tensor, check_dtypes, record
 from ..conv2d import normal_pair
 
@@ -43,6 +43,7 @@ def max_pool2d(
         raise ValueError(f"max_pool2d: images {x.shape} with padding {pads} are smaller than the window {size}")
     kernels = backend.choose(__name__, x.data)
     positions, y = kernels.argmax(x.data, size, stride, pads)
+    kinks.note("tie in max_pool2d", lambda: positions)
     return record(y, (x, lambda gy: _scatter(gy, positions, x.shape[2:])))
 
 

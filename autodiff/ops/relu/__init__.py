@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ... import backend
+import numpy as np
+
+from ... import backend, kinks
 from ...tensor import Tensor, as_tensor, check_dtypes, record
 
 
@@ -13,6 +15,7 @@ def relu(x) -> Tensor:
     """
     x = as_tensor(x)
     check_dtypes("relu", x)
+    kinks.note("relu at 0", lambda: np.sign(x.data.real))
     kernels = backend.choose(__name__, x.data)
     return record(kernels.forward(x.data), (x, lambda gy: _gradient(gy, x)))
 
@@ -22,6 +25,7 @@ def rectified(y: Tensor) -> Tensor:
 
     x > 0 exactly where relu(x) > 0, so equation (2) may read the result; the numbers of x are kept nowhere.
     """
+    kinks.note("relu at 0", lambda: y.data.real > 0)
     return record(y.data, (y, lambda gy: _gradient(gy, y)))
 
 
