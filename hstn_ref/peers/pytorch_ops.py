@@ -7,7 +7,6 @@ option, a comment says how it is expressed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
