@@ -27,7 +27,7 @@ test: $(DEV) ## all tests but the slow ones
 	.venv/bin/python -m pytest -n $(JOBS)
 
 test-slow: $(DEV) ## the slow tests too
-	.venv/bin/python -m pytest -n $(JOBS) -m "slow or not slow"
+	.venv/bin/python -m pytest -n $(JOBS) -m "not verify"
 
 test-vectors: $(DEV) ## the tests of the kernels as for other processors: no AVX2, and AVX2 without AVX-512
 	NUMBA_CPU_NAME=x86-64 NUMBA_CPU_FEATURES=+sse2 .venv/bin/python -m pytest -n $(JOBS) $(KERNELS)

@@ -101,7 +101,7 @@ class HSTN(Classifier):
 
     def penalty(self, w: Tensor) -> Tensor:
         """alpha |laplacian w| + beta |gradient w| of the flow w (N, 2, H, W) in pixels: equation (7)."""
-        w = w * self.per_pixel
+        w = w * self.per_pixel.astype(w.dtype)
         bending = bending_energy(w, norm=self.norm, form=self.form, reduction=self.reduction)
         return bending * self.alpha + smoothness(w, norm=self.norm, reduction=self.reduction) * self.beta  # (7)
 

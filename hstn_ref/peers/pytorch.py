@@ -1,31 +1,43 @@
 """The networks of section 4.1 in PyTorch, as a user of PyTorch would write them.
 
-Sizes, padding, options and names of parameters are those of `hstn_ref.models` with their default options, so a state
-moves from one to the other under the same names. Images are (N, 1, H, W), logits (N, 10).
+Sizes, options and names of parameters are those of `hstn_ref.models`, so a state moves from one to the other under the
+same names. Images are (N, channels, H, W), logits (N, classes).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Size = tuple[int, int]
-
-PRESETS = {"tiny": (8, 2, 1), "small": (16, 2, 1), "paper": (32, 2, 2)}  # base filters, depth, convolutions a level
+from hstn_ref.peers import PRESETS, Options, pytorch_ops
 
 
-def build(name: str, preset: str = "paper", *, image_size: Size = (60, 60), dropout: float = 0.5) -> nn.Module:
+def build(name: str, preset: str = "paper", **options: Any) -> nn.Module:
     """The network `name` of `hstn_ref.models`, freshly initialised."""
-    if name == "hstn":
-        return HSTN(preset, image_size, dropout)
-    return {"cnn": CNN, "affine_stn": AffineSTN}[name](image_size, dropout)
+    return {"cnn": CNN, "affine_stn": AffineSTN, "hstn": HSTN}[name](Options(preset, **options))
+
+
+def loss_and_gradients(
+    name: str, options: Mapping[str, Any], weights: Mapping[str, np.ndarray], images: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The training loss without dropout, and its gradient to every weight, in the dtype of the images."""
+    model = build(name, **options).to(torch.from_numpy(images).dtype).eval()
+    model.load_state_dict({key: torch.from_numpy(weight) for key, weight in weights.items()})
+    loss = model.loss(torch.from_numpy(images), torch.from_numpy(labels))
+    loss.backward()
+    return loss.detach().numpy(), {key: weight.grad.numpy() for key, weight in model.named_parameters()}
 
 
 class CNN(nn.Module):
-    def __init__(self, image_size: Size = (60, 60), dropout: float = 0.5):
+    def __init__(self, options: Options):
         super().__init__()
-        self.classifier = classifier(image_size, dropout)
+        self.options = options
+        self.classifier = classifier(options)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(images)
@@ -35,59 +47,76 @@ class CNN(nn.Module):
 
 
 class AffineSTN(CNN):
-    def __init__(self, image_size: Size = (60, 60), dropout: float = 0.5):
-        super().__init__(image_size, dropout)
-        self.localisation = localisation(image_size)
+    def __init__(self, options: Options):
+        super().__init__(options)
+        self.localisation = localisation(options)
 
     def forward(self, images: Tensor) -> Tensor:
-        grid = F.affine_grid(self.localisation(images).view(-1, 2, 3), list(images.shape), align_corners=True)
-        return self.classifier(F.grid_sample(images, grid, align_corners=True))
+        return self.classifier(self.sample(images, self.grid(self.theta(images), images)))
+
+    def theta(self, images: Tensor) -> Tensor:
+        """The affine transformations (N, 2, 3) in the coordinates of F.affine_grid."""
+        theta = self.localisation(images).view(-1, 2, 3)
+        if self.options.coords == "normalised":
+            return theta
+        H, W = self.options.image_size
+        x, y = (s / ((n - 1) / 2) for s, n in zip(self.options.scale, (W, H), strict=True))
+        return theta * torch.tensor([[1, x / y, x], [y / x, 1, y]], dtype=theta.dtype)
+
+    def grid(self, theta: Tensor, images: Tensor) -> Tensor:
+        return F.affine_grid(theta, list(images.shape), align_corners=True)
+
+    def sample(self, images: Tensor, grid: Tensor) -> Tensor:
+        return F.grid_sample(images, grid, padding_mode=pytorch_ops.BORDERS[self.options.border], align_corners=True)
 
 
 class HSTN(AffineSTN):
-    def __init__(
-        self,
-        preset: str = "paper",
-        image_size: Size = (60, 60),
-        dropout: float = 0.5,
-        alpha: float = 0.01,
-        beta: float = 1.0,
-    ):
-        super().__init__(image_size, dropout)
-        self.flow_generator = FlowGenerator(*PRESETS[preset])
-        self.alpha, self.beta = alpha, beta
+    def __init__(self, options: Options):
+        super().__init__(options)
+        self.flow_generator = FlowGenerator(options)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits_and_flow(images)[0]
 
     def logits_and_flow(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        grid = F.affine_grid(self.localisation(images).view(-1, 2, 3), list(images.shape), align_corners=True)
-        w = self.flow_generator(F.grid_sample(images, grid, align_corners=True))
-        H, W = images.shape[2:]
-        to_normalised = torch.tensor([2 / (W - 1), 2 / (H - 1)], dtype=w.dtype)
-        grid = grid + w.permute(0, 2, 3, 1) * to_normalised
-        return self.classifier(F.grid_sample(images, grid, align_corners=True)), w
+        theta = self.theta(images)
+        grid = self.grid(theta, images)
+        linear = self.sample(images, grid)
+        w = self.flow_generator(linear.detach() if self.options.detach_first_warp else linear)
+        moved = w.permute(0, 2, 3, 1) * self.units_per_pixel(w)
+        if self.options.combine == "compose":
+            moved = torch.einsum("nij,nhwj->nhwi", theta[:, :, :2], moved)
+        return self.classifier(self.sample(images, grid + moved)), w
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         logits, w = self.logits_and_flow(images)
         return F.cross_entropy(logits, labels) + self.penalty(w)
 
     def penalty(self, w: Tensor) -> Tensor:
-        """Equation (7) with the norm "l1" and the reduction "mean", w in pixels."""
-        centre = w[:, :, 1:-1, 1:-1]
-        laplacian = w[:, :, :-2, 1:-1] + w[:, :, 2:, 1:-1] + w[:, :, 1:-1, :-2] + w[:, :, 1:-1, 2:] - 4 * centre
-        dx, dy = w[:, :, :, 1:] - w[:, :, :, :-1], w[:, :, 1:] - w[:, :, :-1]
-        K = w.shape[1]  # the components of w are added up, not averaged
-        return self.alpha * K * laplacian.abs().mean() + self.beta * K * (dx.abs().mean() + dy.abs().mean())
+        """Equation (7)."""
+        o = self.options
+        if o.flow_unit == "normalised":
+            w = w * self.units_per_pixel(w).view(2, 1, 1)
+        bending = pytorch_ops.bending_energy(w, norm=o.norm, form=o.form, reduction=o.reduction)
+        return o.alpha * bending + o.beta * pytorch_ops.smoothness(w, norm=o.norm, reduction=o.reduction)
+
+    def units_per_pixel(self, w: Tensor) -> Tensor:
+        """One pixel along x and y in coordinates in which the image is 2 wide."""
+        H, W = self.options.image_size
+        return torch.tensor([2 / (W - 1), 2 / (H - 1)], dtype=w.dtype)
 
 
 class FlowGenerator(nn.Module):
     """The U-Net of Figure 5; see `hstn_ref.models.flow_generator`."""
 
-    def __init__(self, base: int, depth: int, convs: int):
+    def __init__(self, options: Options):
         super().__init__()
+        base, depth, convs = PRESETS[options.preset]
         widths = [base * 2**level for level in range(depth)]
-        self.contract = nn.ModuleList(convolutions(b, w, convs) for b, w in zip([1, *widths], widths, strict=False))
+        before = [options.channels, *widths]
+        self.crop = options.crop
+        self.contract = nn.ModuleList(convolutions(b, w, convs) for b, w in zip(before, widths, strict=False))
+        self.down = nn.ModuleList(nn.MaxPool2d(2) if options.down == "pool" else Halving(w) for w in widths)
         self.bottleneck = nn.Conv2d(widths[-1], 2 * widths[-1], 1)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 3, stride=2) for w in reversed(widths))
         self.expand = nn.ModuleList(convolutions(2 * w, w, convs) for w in reversed(widths))
@@ -97,42 +126,49 @@ class FlowGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []
-        for block in self.contract:
+        for block, down in zip(self.contract, self.down, strict=True):
             x = block(x)
             skips.append(x)
-            x = F.max_pool2d(x, 2)
+            x = down(x)
         x = F.relu(self.bottleneck(x))
         for up, block, skip in zip(self.up, self.expand, reversed(skips), strict=True):
-            x = F.relu(up(x))[:, :, : skip.shape[2], : skip.shape[3]]
+            H, W = skip.shape[2:]
+            x = F.relu(up(x))
+            x = x[:, :, :H, :W] if self.crop == "last" else x[:, :, -H:, -W:]
             x = block(torch.cat([skip, x], 1))
         return self.output(x)
 
 
-def classifier(image_size: Size, dropout: float) -> nn.Sequential:
+def classifier(options: Options) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs in (1, 32, 32):
-        layers += [nn.Conv2d(inputs, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(dropout)]
-    numbers = 32 * pooled(image_size[0], 3) * pooled(image_size[1], 3)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(numbers, 256), nn.ReLU(), nn.Linear(256, 10))
+    for inputs in (options.channels, 32, 32):
+        convolution = nn.Conv2d(inputs, 32, 3, padding=conv_padding(options))
+        layers += [convolution, nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(options.dropout)]
+    numbers = 32 * pooled(options, 3)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(numbers, 256), nn.ReLU(), nn.Linear(256, options.classes))
 
 
-def localisation(image_size: Size) -> nn.Sequential:
+def localisation(options: Options) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs in (1, 20, 20):
-        layers += [nn.Conv2d(inputs, 20, 5), nn.ReLU(), nn.MaxPool2d(2)]
+    for inputs in (options.channels, 20, 20):
+        layers += [nn.Conv2d(inputs, 20, 5, padding=conv_padding(options)), nn.ReLU(), nn.MaxPool2d(2)]
     last = nn.Linear(50, 6)
     nn.init.zeros_(last.weight)
     with torch.no_grad():
         last.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
-    numbers = 20 * pooled(image_size[0], 5) * pooled(image_size[1], 5)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(numbers, 50), nn.ReLU(), last)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(20 * pooled(options, 5), 50), nn.ReLU(), last)
 
 
-def pooled(size: int, kernel: int) -> int:
-    """What is left of `size` pixels after three convolutions, each followed by 2x2 pooling."""
+def conv_padding(options: Options) -> int | str:
+    return 0 if options.padding == "valid" else "same"
+
+
+def pooled(options: Options, kernel: int) -> int:
+    """How many pixels three convolutions leave, each followed by 2x2 pooling."""
+    H, W = options.image_size
     for _ in range(3):
-        size = (size - kernel + 1) // 2
-    return size
+        H, W = ((n - (kernel - 1 if options.padding == "valid" else 0)) // 2 for n in (H, W))
+    return H * W
 
 
 def convolutions(inputs: int, outputs: int, count: int) -> nn.Sequential:
@@ -143,3 +179,13 @@ def convolutions(inputs: int, outputs: int, count: int) -> nn.Sequential:
 class ReLUConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(super().forward(x))
+
+
+class Halving(ReLUConv2d):
+    """A 3x3 convolution with stride 2 that pads at the bottom and at the right."""
+
+    def __init__(self, width: int):
+        super().__init__(width, width, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, (0, 1, 0, 1)))

@@ -1,0 +1,123 @@
+"""The networks of section 4.1 in JAX: functions of a dictionary of weights.
+
+Sizes, options and names of weights are those of `hstn_ref.models`. Images are (N, channels, H, W), logits (N, classes).
+There is no dropout: the networks are compared without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array, lax
+from jax import numpy as jnp
+
+from hstn_ref.peers import PRESETS, Options
+from hstn_ref.peers import jax_ops as ops
+
+Weights = dict[str, Array]
+
+
+def loss_and_gradients(
+    name: str, options: Mapping[str, Any], weights: Mapping[str, np.ndarray], images: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The training loss and its gradient to every weight, in the dtype of the images."""
+    o = Options(**options)
+
+    def loss(weights: Weights) -> Array:
+        logits, penalty = run(name, weights, jnp.asarray(images), o)
+        return ops.softmax_cross_entropy(logits, labels) + penalty
+
+    value, gradients = ops.compiled(jax.value_and_grad(loss))({key: jnp.asarray(w) for key, w in weights.items()})
+    return np.asarray(value), {key: np.asarray(g) for key, g in gradients.items()}
+
+
+def run(name: str, weights: Weights, images: Array, o: Options) -> tuple[Array, Array | float]:
+    """The logits and what the training loss adds to the cross entropy."""
+    if name == "cnn":
+        return classifier(weights, images, o), 0.0
+    theta = localisation(weights, images, o)
+    Hx = affine_motion(theta, jnp.zeros((1, 2, *o.image_size), images.dtype), o)
+    linear = ops.bilinear_sample(images, Hx, border=o.border)
+    if name == "affine_stn":
+        return classifier(weights, linear, o), 0.0
+    w = flow_generator(weights, lax.stop_gradient(linear) if o.detach_first_warp else linear, o)
+    motion = w + (Hx if o.combine == "sum" else affine_motion(theta, w, o))
+    return classifier(weights, ops.bilinear_sample(images, motion, border=o.border), o), penalty(w, o)
+
+
+def classifier(weights: Weights, x: Array, o: Options) -> Array:
+    for i in (0, 4, 8):
+        x = ops.max_pool2d(convolution(weights, f"classifier.{i}", x, padding=conv_padding(o), rectify=True), 2)
+    x = ops.relu(dense(weights, "classifier.13", x.reshape(len(x), -1)))
+    return dense(weights, "classifier.15", x)
+
+
+def localisation(weights: Weights, x: Array, o: Options) -> Array:
+    for i in (0, 3, 6):
+        x = ops.max_pool2d(convolution(weights, f"localisation.{i}", x, padding=conv_padding(o), rectify=True), 2)
+    x = ops.relu(dense(weights, "localisation.10", x.reshape(len(x), -1)))
+    return dense(weights, "localisation.12", x)
+
+
+def affine_motion(theta: Array, w: Array, o: Options) -> Array:
+    """The affine motion, in pixels, of theta at the pixels moved by w: equation (5)."""
+    H, W = o.image_size
+    scale = jnp.array(o.scale, theta.dtype)[:, None, None]
+    centre = jnp.array([(W - 1) / 2, (H - 1) / 2], theta.dtype)[:, None, None]
+    pixels = jnp.stack(jnp.meshgrid(jnp.arange(W), jnp.arange(H)))
+    at = (pixels + w - centre) / scale  # (N, 2, H, W)
+    a = theta.reshape(-1, 2, 3)
+    moved = jnp.einsum("nij,njhw->nihw", a[:, :, :2], jnp.broadcast_to(at, (len(a), 2, H, W))) + a[:, :, 2, None, None]
+    return (moved - at) * scale
+
+
+def flow_generator(weights: Weights, x: Array, o: Options) -> Array:
+    """The U-Net of Figure 5; see `hstn_ref.models.flow_generator`."""
+    _, depth, convs = PRESETS[o.preset]
+
+    def block(x, name):
+        for i in range(convs):
+            x = convolution(weights, f"{name}.{i}", x, padding="same", rectify=True)
+        return x
+
+    skips = []
+    for level in range(depth):
+        x = block(x, f"flow_generator.contract.{level}")
+        skips.append(x)
+        if o.down == "pool":
+            x = ops.max_pool2d(x, 2)
+        else:
+            halving = {"stride": 2, "padding": ((0, 1), (0, 1)), "rectify": True}
+            x = convolution(weights, f"flow_generator.down.{level}", x, **halving)
+    x = convolution(weights, "flow_generator.bottleneck", x, rectify=True)
+    for level, skip in enumerate(reversed(skips)):
+        name = f"flow_generator.up.{level}"
+        x = ops.conv_transpose2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=2, rectify=True)
+        H, W = skip.shape[2:]
+        x = x[:, :, :H, :W] if o.crop == "last" else x[:, :, -H:, -W:]
+        x = block(jnp.concatenate([skip, x], 1), f"flow_generator.expand.{level}")
+    return convolution(weights, "flow_generator.output", x, padding="same")
+
+
+def penalty(w: Array, o: Options) -> Array:
+    """Equation (7)."""
+    H, W = o.image_size
+    if o.flow_unit == "normalised":
+        w = w * jnp.array([2 / (W - 1), 2 / (H - 1)], w.dtype)[:, None, None]
+    bending = ops.bending_energy(w, norm=o.norm, form=o.form, reduction=o.reduction)
+    return o.alpha * bending + o.beta * ops.smoothness(w, norm=o.norm, reduction=o.reduction)
+
+
+def convolution(weights: Weights, name: str, x: Array, **options: Any) -> Array:
+    return ops.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], **options)
+
+
+def dense(weights: Weights, name: str, x: Array) -> Array:
+    return ops.dense(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+
+def conv_padding(o: Options) -> int | str:
+    return 0 if o.padding == "valid" else "same"

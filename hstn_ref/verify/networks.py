@@ -1,0 +1,129 @@
+"""The networks that are verified, in float64, with random weights: no layer is zero and no sample lies on a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autodiff import Tensor
+from hstn_ref import models
+from hstn_ref.models import Classifier
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A network in evaluation mode (no dropout) and a batch for it."""
+
+    name: str
+    build: Callable[[], Classifier]
+    images: np.ndarray  # (N, channels, H, W), float64
+    labels: np.ndarray  # (N,)
+
+
+def model_cases() -> list[ModelCase]:
+    """Every network, in the paper's form on the smallest images that fit it, and with every option."""
+    same: dict[str, Any] = {"image_size": (12, 14), "padding": "same"}
+    return [
+        _case("CNN", "cnn", image_size=(28, 28)),
+        _case("CNN: same padding, 3 channels, 4 classes", "cnn", **same, channels=3, classes=4),
+        _case("AffineSTN", "affine_stn", image_size=(36, 36)),
+        _case("AffineSTN: border edge, coords isotropic", "affine_stn", **same, border="edge", coords="isotropic"),
+        _case("AffineSTN: border reflect, coords pixel", "affine_stn", **same, border="reflect", coords="pixel"),
+        _case("HSTN: tiny", "hstn", preset="tiny", image_size=(36, 36)),
+        _case("HSTN: paper, 2 channels", "hstn", preset="paper", **same, channels=2),
+        _case("HSTN: small, norm squared", "hstn", preset="small", **same, norm="squared", alpha=0.5),
+        _case("HSTN: composed, crop first", "hstn", preset="tiny", **same, combine="compose", crop="first"),
+        _case(
+            "HSTN: composed, coords isotropic, border edge",
+            "hstn",
+            preset="tiny",
+            **same,
+            combine="compose",
+            coords="isotropic",
+            border="edge",
+        ),
+        _case(
+            "HSTN: coords pixel, border reflect, halved by convolution",
+            "hstn",
+            preset="tiny",
+            **same,
+            coords="pixel",
+            border="reflect",
+            down="conv",
+        ),
+        _case(
+            "HSTN: norm l2, form hessian, reduction sum",
+            "hstn",
+            preset="tiny",
+            **same,
+            norm="l2",
+            form="hessian",
+            reduction="sum",
+        ),
+        _case(
+            "HSTN: flow in normalised units, first warp detached",
+            "hstn",
+            preset="tiny",
+            **same,
+            flow_unit="normalised",
+            detach_first_warp=True,
+        ),
+    ]
+
+
+def functional(model: Classifier, images: np.ndarray, labels: np.ndarray) -> Callable[..., Tensor]:
+    """The training loss as a function of the parameters: fun(*values), in the order of `model.parameters()`.
+
+    The values, Tensors of any one dtype, take the place of the model's parameters during a call; the images take
+    their dtype.
+    """
+    places = [
+        [(module, name) for module in model.modules() for name, value in vars(module).items() if value is parameter]
+        for parameter in model.parameters()
+    ]
+
+    def loss(*values: Tensor) -> Tensor:
+        before = model.parameters(), model.dtype
+        try:
+            _replace(values, values[0].dtype)
+            return model.loss(images, labels)
+        finally:
+            _replace(*before)
+
+    def _replace(values, dtype) -> None:
+        for owners, value in zip(places, values, strict=True):
+            for module, name in owners:
+                setattr(module, name, value)
+        model.dtype = dtype
+
+    return loss
+
+
+def smooth_images(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Noise averaged over neighbours, (N, C, H, W) in [0, 1]: samples between pixels mean something."""
+    noise = rng.random(shape)
+    for axis in (2, 3):
+        noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, 2, axis)) / 3
+    return noise
+
+
+def _case(title: str, model: str, **options: Any) -> ModelCase:
+    rng = np.random.default_rng(2018)
+    images = smooth_images((2, options.get("channels", 1), *options["image_size"]), rng)
+    labels = rng.integers(0, options.get("classes", 10), 2)
+
+    def build() -> Classifier:
+        network = models.build(model, dtype=np.float64, **options)
+        rng = np.random.default_rng(7)
+        for parameter in network.parameters():
+            parameter.data = parameter.data + 0.05 * rng.standard_normal(parameter.shape)
+        if isinstance(network, models.AffineSTN | models.HSTN):
+            weight = network.localisation.parameters()[-2]
+            weight.data = 0.1 * weight.data  # of the layer that gives theta: motions of a few pixels
+        network.eval()
+        return network
+
+    return ModelCase(title, build, images, labels)
