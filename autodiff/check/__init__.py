@@ -33,7 +33,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .first_order import complex_step, vjp
-from .pairs import from_numpy
+from .functions import from_numpy, together
 from .results import CheckFailure, DoesNotApply, Report, Result
 from .second_order import adjoint, second_order, taylor
 from .slopes import Fun
@@ -49,6 +49,7 @@ __all__ = [
     "report",
     "second_order",
     "taylor",
+    "together",
     "vjp",
 ]
 

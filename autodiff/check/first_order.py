@@ -9,7 +9,7 @@ import numpy as np
 from .explain import explain
 from .gradients import cotangent, exact, gradients_of, jacobian_of
 from .results import DoesNotApply, Report, Result, units_in_the_last_place
-from .slopes import Arrays, Fun, Slope, central, jacobian, off_kinks, trial_steps
+from .slopes import Arrays, Fun, Slope, central, jacobian, off_kinks, smallest_step
 from .slopes import complex_step as complex_slope
 
 # Relative to the gradient's norm. float64: what extrapolated differences reach; float32: rounding of the gradient.
@@ -141,7 +141,7 @@ def _full(fun, arrays, exact_arrays, i, good, eps, rtol, atol) -> Result:
 
 def _good_elements(fun: Fun, arrays: Arrays, i: int, v: np.ndarray, eps: float | None) -> np.ndarray:
     """The elements of input i that are not on a kink."""
-    return off_kinks(fun, arrays, i, v, trial_steps(arrays[i])[-1] if eps is None else eps)
+    return off_kinks(fun, arrays, i, v, smallest_step(arrays[i]) if eps is None else eps)
 
 
 def _check_analytic(fun: Fun, arrays: Arrays, i: int, v: np.ndarray, u: np.ndarray, value: float) -> None:

@@ -48,6 +48,9 @@ class Result:
             parts.append("kinks: " + ", ".join(f"{count} x {kind}" for kind, count in self.kinks.items()))
         if self.excluded:
             parts.append(f"{self.excluded} elements on kinks excluded")
+        if not self.passed and self.value is not None and self.expected is not None:
+            where = "" if self.index is None else f" at element {self.index}"
+            parts.append(f"gradient {self.value:.10g}, expected {self.expected:.10g}{where}")
         return "   ".join([*parts, "ok" if self.passed else f"FAILED{': ' if self.cause else ''}{self.cause}"])
 
 

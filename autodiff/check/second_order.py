@@ -12,7 +12,7 @@ from ..tensor import Tensor, grad
 from .first_order import TOLERANCES, vjp
 from .gradients import cotangent, exact, gradients_of
 from .results import CheckFailure, DoesNotApply, Report, Result, units_in_the_last_place
-from .slopes import Arrays, Fun, along, evaluate, magnitude, trial_steps
+from .slopes import Arrays, Fun, along, evaluate, largest_step, magnitude
 
 EXACT = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}  # rounding of the sums, no more
 
@@ -143,7 +143,7 @@ def hessian_product(fun: Fun, arrays: Arrays, u: np.ndarray, v: Sequence[np.ndar
 def _remainders(fun, arrays, u, v, orders):
     """The remainders (4) after the terms of `orders`, at halved steps, how much of them is rounding, and kinks met."""
     y0, centre = evaluate(fun, arrays)
-    start = trial_steps(np.ones(1))[0] * 4
+    start = largest_step(np.ones(1)) * 4
     for _ in range(6):
         steps = start / 2.0 ** np.arange(6)
         points = [evaluate(fun, [a + h * d for a, d in zip(arrays, v, strict=True)]) for h in steps]

@@ -29,8 +29,8 @@ from .results import DoesNotApply
 
 Fun = Callable[..., Tensor]
 Arrays = Sequence[np.ndarray]
-SHRINK = 8  # from one trial step to the next
-TRIALS = 6
+SHRINK = 8  # from one trial step to the next, at the least
+SMALLEST = 3e4  # of the largest step
 COMPLEX_STEP = 1e-30
 
 
@@ -57,21 +57,21 @@ def central(fun: Fun, arrays: Arrays, i: int, v: np.ndarray, u: np.ndarray, step
 
     Unless the step is given, it is tried from large to small until the estimate is good and no kink lies within.
     """
+    x = arrays[i]
     _, centre = evaluate(fun, arrays)
-    steps = trial_steps(arrays[i]) if step is None else [step]
+    h, last = (largest_step(x), smallest_step(x)) if step is None else (step, step)
     best: Slope | None = None
-    for h in steps:
+    while True:
         outer = [evaluate(fun, moved(arrays, i, s * h * v)) for s in (1, -1)]
         met = kinks.between([centre, *(sides for _, sides in outer)])
-        if met and h > steps[-1]:
-            continue
-        slope = _extrapolated(fun, arrays, i, v, u, h, outer, met)
-        if best is None or slope.uncertainty < best.uncertainty:
-            best = slope
-        if slope.truncation <= max(slope.rounding, np.finfo(arrays[i].dtype).eps ** 0.6 * abs(slope.value)):
-            break
-    assert best is not None  # the last step is tried in any case
-    return best
+        if not met or h <= last:
+            slope = _extrapolated(fun, arrays, i, v, u, h, outer, met)
+            if best is None or slope.uncertainty < best.uncertainty:
+                best = slope
+            enough = max(slope.rounding, np.finfo(x.dtype).eps ** 0.6 * abs(slope.value))
+            if h <= last or slope.truncation <= enough:
+                return best
+        h = max(last, h / max(SHRINK, 2 * met.total()))
 
 
 def along(fun: Fun, arrays: Arrays, v: Arrays, u: np.ndarray, step: float | None = None) -> Slope:
@@ -92,7 +92,8 @@ def jacobian(fun: Fun, arrays: Arrays, i: int, step: float | None = None) -> tup
     for j in range(x.size):
         unit = np.zeros(x.size)
         unit[j] = 1
-        for h in trial_steps(x) if step is None else [step]:
+        h, last = (largest_step(x), smallest_step(x)) if step is None else (step, step)
+        while True:
             A, sides = [], [centre]
             for part in (h, h / 2):
                 (plus, right), (minus, left) = (
@@ -100,8 +101,9 @@ def jacobian(fun: Fun, arrays: Arrays, i: int, step: float | None = None) -> tup
                 )
                 sides += [right, left]
                 A.append((plus - minus).ravel() / (2 * part))  # (1)
-            if not (met := kinks.between(sides)):
+            if not (met := kinks.between(sides)) or h <= last:
                 break
+            h = max(last, h / SHRINK)
         crossed += met
         columns[j] = (4 * A[1] - A[0]) / 3  # (2)
     return columns.T, crossed
@@ -121,9 +123,14 @@ def complex_step(fun: Fun, arrays: Arrays, i: int, v: np.ndarray, u: np.ndarray)
     return float(np.vdot(u, y.imag)) / COMPLEX_STEP
 
 
-def trial_steps(x: np.ndarray) -> list[float]:
-    """Steps for an input like x, from large to small: in proportion to its size, small where kinks are many."""
-    return [float(np.finfo(x.dtype).eps) ** (1 / 6) * magnitude(x) / SHRINK**trial for trial in range(TRIALS)]
+def largest_step(x: np.ndarray) -> float:
+    """Where to begin with an input like x: truncation and rounding of the extrapolated difference balance."""
+    return float(np.finfo(x.dtype).eps) ** (1 / 6) * magnitude(x)
+
+
+def smallest_step(x: np.ndarray) -> float:
+    """Where to end: a kink within is a kink at x."""
+    return largest_step(x) / SMALLEST
 
 
 def magnitude(x: np.ndarray) -> float:
@@ -173,7 +180,9 @@ def _extrapolated(fun: Fun, arrays: Arrays, i: int, v, u, h: float, outer, met: 
     A0, A1, A2 = differences
     B0, B1 = (4 * A1 - A0) / 3, (4 * A2 - A1) / 3  # (2)
     C = (16 * B1 - B0) / 15
-    rounding = 4 * float(np.finfo(plus.dtype).eps) * size / h
+    rounding = 2 * float(np.finfo(plus.dtype).eps) * size / h
     first, second = abs(A0 - A1), abs(A1 - A2)
     order = float(np.log2(first / second)) if first and second > 10 * rounding else None  # (3)
-    return Slope(C, abs(C - B1), rounding, order, met, h)
+    if abs(A0 - C) <= rounding:  # a step so small that nothing is truncated: the widest difference is the best
+        return Slope(A0, 0.0, rounding, order, met, h)
+    return Slope(C, abs(C - B1), 4 * rounding, order, met, h)

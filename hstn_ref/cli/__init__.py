@@ -15,6 +15,7 @@ from hstn_ref.cli.data import data
 from hstn_ref.cli.demo import demo
 from hstn_ref.cli.evaluate import evaluate
 from hstn_ref.cli.train import train
+from hstn_ref.cli.verify import verify
 from hstn_ref.errors import UserError
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, 128 + SIGINT
@@ -51,11 +52,12 @@ def main(debug: bool) -> None:
       hstn train --model hstn --out runs/hstn       the paper's procedure, both stages
       hstn train --resume --out runs/hstn           go on after an interruption
       hstn evaluate runs/*/best.h5                  compare what was trained
+      hstn verify                                   prove every gradient
       hstn bench                                    how fast, beside PyTorch
 
     Exit codes: 0 done, 1 an error (one sentence says which), 2 wrong usage, 130 stopped by Ctrl-C.
     """
 
 
-for command in (train, evaluate, data, demo, bench):
+for command in (train, evaluate, data, demo, verify, bench):
     main.add_command(command)

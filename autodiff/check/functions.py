@@ -1,4 +1,4 @@
-"""A forward and a backward pass in plain NumPy, as an op."""
+"""Functions made ready for a check: a forward and a backward pass in plain NumPy, and many inputs as one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..ops import multiply, reshape, take
 from ..tensor import Tensor, as_tensor, record
-from .slopes import Fun
+from .slopes import Fun, magnitude
 
 
 def from_numpy(forward: Callable[..., Any], backward: Callable[..., Any]) -> Fun:
@@ -36,3 +37,22 @@ def from_numpy(forward: Callable[..., Any], backward: Callable[..., Any]) -> Fun
         return record(np.asarray(y), *((x, vjp(i)) for i, x in enumerate(xs)))
 
     return fun
+
+
+def together(fun: Fun, *arrays: np.ndarray) -> tuple[Fun, np.ndarray]:
+    """fun as a function of one vector that holds all inputs, each divided by its size, and that vector.
+
+    For networks: `check.report(*check.together(loss, *weights))` moves all weights at once and costs what one costs.
+    """
+    scales = [magnitude(a) for a in arrays]
+    stops = np.cumsum([a.size for a in arrays]).tolist()
+    starts = [0, *stops[:-1]]
+
+    def of_vector(z: Tensor) -> Tensor:
+        pieces = (take(z, slice(start, stop)) for start, stop in zip(starts, stops, strict=True))
+        parts = zip(pieces, arrays, scales, strict=True)
+        return fun(*(multiply(reshape(piece, a.shape), scale) for piece, a, scale in parts))
+
+    dtype = np.result_type(*arrays)
+    flat = [np.asarray(a, dtype).ravel() / dtype.type(s) for a, s in zip(arrays, scales, strict=True)]
+    return of_vector, np.concatenate(flat)
