@@ -33,16 +33,16 @@ def compiled(fun: Callable) -> Callable:
 
 
 def value_and_gradients(
-    fun: Callable[..., Array], arrays: Sequence[np.ndarray], u: np.ndarray
+    fun: Callable[..., Array], arrays: Sequence[np.ndarray], u: np.ndarray | None = None
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """fun(*arrays), and the gradients of <u, fun(*arrays)> to each of them; all in the dtype of the arrays."""
+    """fun(*arrays), and the gradients of <u, fun(*arrays)> to each of them, u being 1 everywhere if not given."""
 
     @compiled
     def both(u, *xs):
         y, vjp = jax.vjp(fun, *xs)
-        return y, vjp(u)
+        return y, vjp(jnp.ones_like(y) if u is None else u)
 
-    y, gradients = both(jnp.asarray(u), *map(jnp.asarray, arrays))
+    y, gradients = both(None if u is None else jnp.asarray(u), *map(jnp.asarray, arrays))
     return np.asarray(y), [np.asarray(g) for g in gradients]
 
 
