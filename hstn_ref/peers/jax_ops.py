@@ -137,7 +137,7 @@ def softmax_cross_entropy(logits, labels):
 
 def dropout(x, rate, rng):
     # JAX has no dropout: jax.random.bernoulli would draw the mask, here the generator that is passed in does
-    return jnp.where(rng.random(x.shape, dtype=x.dtype) >= rate, x / (1 - rate), 0)
+    return jnp.where(rng.random(x.shape, dtype=np.float32) >= rate, x / (1 - rate), 0)
 
 
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, rectify=False):

@@ -131,7 +131,7 @@ def softmax_cross_entropy(logits, labels):
 
 def dropout(x, rate, rng):
     # F.dropout draws from PyTorch's own generator: the mask is drawn from ours, and laid on as F.dropout does
-    kept = rng.random(tuple(x.shape), dtype=_numpy_dtype(x)) >= rate
+    kept = rng.random(tuple(x.shape), dtype=np.float32) >= rate
     return x * torch.from_numpy(kept) / (1 - rate)
 
 
@@ -222,7 +222,3 @@ def _turned(parts, shape):
     axis = _turned_axis(parts)
     met = range(*parts[axis].indices(shape[axis]))[::-1]
     return (*parts[:axis], slice(met.start, met.stop, met.step), *parts[axis + 1 :])
-
-
-def _numpy_dtype(x):
-    return np.dtype(str(x.dtype).removeprefix("torch."))
