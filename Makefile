@@ -13,7 +13,7 @@ KERNELS = tests/test_simd.py tests/ops/test_conv2d.py tests/ops/test_conv2d_wino
   tests/ops/test_conv_transpose2d.py tests/ops/test_max_pool2d.py
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo test test-slow test-vectors lint mutants bench docs clean
+.PHONY: help setup demo test test-slow test-vectors lint mutants verify bench docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -23,10 +23,10 @@ setup: $(DEV) ## .venv with hstn-ref and the tools of a developer
 demo: $(RUNTIME) ## the quick demonstration: `hstn demo`
 	.venv/bin/hstn demo
 
-test: $(DEV) ## all tests but the slow ones
+test: $(DEV) ## all tests but the slow ones and those that need PyTorch and JAX
 	.venv/bin/python -m pytest -n $(JOBS)
 
-test-slow: $(DEV) ## the slow tests too
+test-slow: $(DEV) ## the slow ones too
 	.venv/bin/python -m pytest -n $(JOBS) -m "not verify"
 
 test-vectors: $(DEV) ## the tests of the kernels as for other processors: no AVX2, and AVX2 without AVX-512
@@ -40,6 +40,11 @@ lint: $(DEV) ## ruff and mypy
 
 mutants: $(DEV) ## plant one fault at a time: every one must be caught by a test
 	.venv/bin/python scripts/mutants.py
+
+# Where pip finds only PyTorch's builds for CUDA, PIP_EXTRA_INDEX_URL names the index of its builds for the CPU.
+verify: $(DEV) $(VERIFY) ## compare values and gradients with PyTorch and JAX: the marked tests and `hstn verify`
+	.venv/bin/python -m pytest -n $(JOBS) -m verify
+	.venv/bin/hstn verify --against torch --against jax
 
 bench: $(VERIFY) ## time everything beside PyTorch: `hstn bench`; use an idle machine
 	.venv/bin/hstn bench

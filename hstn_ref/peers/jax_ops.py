@@ -33,16 +33,16 @@ def compiled(fun: Callable) -> Callable:
 
 
 def value_and_gradients(
-    fun: Callable[..., Array], arrays: Sequence[np.ndarray], u: np.ndarray
+    fun: Callable[..., Array], arrays: Sequence[np.ndarray], u: np.ndarray | None = None
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """fun(*arrays), and the gradients of <u, fun(*arrays)> to each of them; all in the dtype of the arrays."""
+    """fun(*arrays), and the gradients of <u, fun(*arrays)> to each of them, u being 1 everywhere if not given."""
 
     @compiled
     def both(u, *xs):
         y, vjp = jax.vjp(fun, *xs)
-        return y, vjp(u)
+        return y, vjp(jnp.ones_like(y) if u is None else u)
 
-    y, gradients = both(jnp.asarray(u), *map(jnp.asarray, arrays))
+    y, gradients = both(None if u is None else jnp.asarray(u), *map(jnp.asarray, arrays))
     return np.asarray(y), [np.asarray(g) for g in gradients]
 
 
@@ -137,7 +137,7 @@ def softmax_cross_entropy(logits, labels):
 
 def dropout(x, rate, rng):
     # JAX has no dropout: jax.random.bernoulli would draw the mask, here the generator that is passed in does
-    return jnp.where(rng.random(x.shape, dtype=x.dtype) >= rate, x / (1 - rate), 0)
+    return jnp.where(rng.random(x.shape, dtype=np.float32) >= rate, x / (1 - rate), 0)
 
 
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, rectify=False):

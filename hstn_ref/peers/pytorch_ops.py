@@ -6,6 +6,7 @@ option, a comment says how it is expressed.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,18 +18,23 @@ NAME = "PyTorch"
 BORDERS = {"zeros": "zeros", "edge": "border", "reflect": "reflection"}
 EPS = 1e-3  # pixels, of the norm "l2"
 
+warnings.filterwarnings("ignore", "Using padding='same' with even kernel")  # that it costs a copy
+
 
 def version() -> str:
     return torch.__version__.partition("+")[0]
 
 
 def value_and_gradients(
-    fun: Callable[..., Tensor], arrays: Sequence[np.ndarray], u: np.ndarray
+    fun: Callable[..., Tensor], arrays: Sequence[np.ndarray], u: np.ndarray | None = None
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """fun(*tensors), and the gradients of <u, fun(*tensors)> to each of them; all in the dtype of the arrays."""
+    """fun(*tensors), and the gradients of <u, fun(*tensors)> to each of them, u being 1 everywhere if not given."""
     xs = [torch.tensor(a, requires_grad=True) for a in arrays]
     y = fun(*xs)
-    gradients = torch.autograd.grad(y, xs, torch.tensor(u, dtype=y.dtype), allow_unused=True, materialize_grads=True)
+    if not y.requires_grad:  # nothing leads from y to the inputs
+        return y.numpy(), [np.zeros_like(a) for a in arrays]
+    start = torch.ones_like(y) if u is None else torch.tensor(u, dtype=y.dtype)
+    gradients = torch.autograd.grad(y, xs, start, allow_unused=True, materialize_grads=True)
     return y.detach().numpy(), [g.numpy() for g in gradients]
 
 
@@ -125,7 +131,7 @@ def softmax_cross_entropy(logits, labels):
 
 def dropout(x, rate, rng):
     # F.dropout draws from PyTorch's own generator: the mask is drawn from ours, and laid on as F.dropout does
-    kept = rng.random(tuple(x.shape), dtype=_numpy_dtype(x)) >= rate
+    kept = rng.random(tuple(x.shape), dtype=np.float32) >= rate
     return x * torch.from_numpy(kept) / (1 - rate)
 
 
@@ -216,7 +222,3 @@ def _turned(parts, shape):
     axis = _turned_axis(parts)
     met = range(*parts[axis].indices(shape[axis]))[::-1]
     return (*parts[:axis], slice(met.start, met.stop, met.step), *parts[axis + 1 :])
-
-
-def _numpy_dtype(x):
-    return np.dtype(str(x.dtype).removeprefix("torch."))

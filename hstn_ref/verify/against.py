@@ -65,7 +65,8 @@ def against(
 ) -> list[Row]:
     """Compare every op and every network with a framework; `report` is told (case, how many are done, of how many)."""
     peer = load(name)
-    cases = [(case, dtype) for case in (*op_cases(), *model_cases()) for dtype in dtypes]
+    everything: list[Case | ModelCase] = [*op_cases(), *model_cases()]
+    cases = [(case, dtype) for case in everything for dtype in dtypes]
     rows = []
     for done, (case, dtype) in enumerate(cases):
         report(f"{case.name}, {dtype}", done, len(cases))
