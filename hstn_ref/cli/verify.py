@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,7 @@ def _error(row: Any) -> str:
     return f"{result.error:.0e}"
 
 
-def _print_comparisons(found: dict[str, Sequence[Any]]) -> None:
+def _print_comparisons(found: Mapping[str, Sequence[Any]]) -> None:
     """The worst relative error and distance in ulp of each framework, precision and op or network."""
     from hstn_ref.cli.output import console
 
@@ -183,7 +183,7 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -
     return table
 
 
-def _write(out: str, rows: Sequence[Any], comparisons: dict[str, Sequence[Any]], seconds: float) -> None:
+def _write(out: str, rows: Sequence[Any], comparisons: Mapping[str, Sequence[Any]], seconds: float) -> None:
     """verify.json and verify.html in the folder."""
     from dataclasses import asdict
 

@@ -56,7 +56,7 @@ def histograms(rows: Sequence[Row]) -> str:
             if not found:
                 continue
             errors = [np.log10(np.clip(result.error, 1e-18, 10)) for result in found]
-            axes.hist(errors, bins=np.arange(-18, 1.5, 0.5), color=colour, alpha=0.6, label=dtype)
+            axes.hist(errors, bins=np.arange(-18, 1.5, 0.5).tolist(), color=colour, alpha=0.6, label=dtype)
             axes.axvline(np.log10(found[0].tolerance), color=colour, linestyle="--")
         axes.set(title=name, xlabel="log10 of the relative error", xlim=(-18.5, 1))
         axes.legend(fontsize="small")

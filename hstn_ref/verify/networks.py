@@ -21,6 +21,7 @@ class ModelCase:
     build: Callable[[], Classifier]
     images: np.ndarray  # (N, channels, H, W), float64
     labels: np.ndarray  # (N,)
+    detached: bool = False  # its backward pass is, by intention, not the derivative of its loss
 
 
 def model_cases() -> list[ModelCase]:
@@ -126,4 +127,4 @@ def _case(title: str, model: str, **options: Any) -> ModelCase:
         network.eval()
         return network
 
-    return ModelCase(title, build, images, labels)
+    return ModelCase(title, build, images, labels, detached=options.get("detach_first_warp", False))

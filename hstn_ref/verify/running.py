@@ -45,10 +45,13 @@ def verify(
     `report` is told (case, how many are done, of how many). Raises ValueError if no case has one of the words, or if
     a check that must apply to every case does not.
     """
-    cases = [case for case in (*op_cases(), *model_cases()) if not words or any(w in case.name for w in words)]
+    cases: list[Case | ModelCase] = [*op_cases(), *(case for case in model_cases() if not case.detached)]
+    cases = [case for case in cases if not words or any(word in case.name for word in words)]
     if not cases:
         raise ValueError(f"verify: no op and no network has {' or '.join(map(repr, words))} in its name")
-    runs = [(case, voice, dtype) for case in cases for voice in voices for dtype in dtypes]
+    runs: list[tuple[Case | ModelCase, str, str]] = [
+        (case, voice, dtype) for case in cases for voice in voices for dtype in dtypes
+    ]
     rows: list[Row] = []
     for done, (case, voice, dtype) in enumerate(runs):
         report(f"{case.name}, {voice}, {dtype}", done, len(runs))
