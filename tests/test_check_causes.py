@@ -94,6 +94,12 @@ NUMPY = {
         [ROW],
         "term is missing: .* a sum over all of them",
     ),
+    "moments": (
+        lambda x: (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True),
+        lambda gy, x: gy / x.std(axis=1, keepdims=True),
+        [RNG.standard_normal((3, 7))],
+        "sums along axis 1: a mean, norm or deviation taken as a constant",
+    ),
     "chain rule": (
         lambda x: np.exp(x**2 / 9),
         lambda gy, x: gy * np.exp(x**2 / 9),

@@ -157,6 +157,21 @@ def missing_term(seen: Evidence) -> str:
     return ""
 
 
+def constant_taken(seen: Evidence) -> str:
+    """Is what is missing, along some axis, a combination of 1 and x, as for a mean, a norm or a deviation?"""
+    if not seen.whole:
+        return ""
+    for axis, n in enumerate(seen.g.shape):
+        if n < 5:  # two numbers would explain too much
+            continue
+        left, x = (np.moveaxis(a, axis, -1).reshape(-1, n) for a in (seen.d - seen.g, seen.input(seen.i)))
+        designs = np.stack([np.ones_like(x), x], axis=-1)
+        fitted = [A @ np.linalg.lstsq(A, b, rcond=None)[0] for A, b in zip(designs, left, strict=True)]
+        if seen.agree(np.array(fitted), left):
+            return f"a term is missing that sums along axis {axis}: a mean, norm or deviation taken as a constant"
+    return ""
+
+
 def missing_factor(seen: Evidence) -> str:
     for name, quantity in _quantities(seen, of_gy=False):
         for a, b, verdict in ((seen.g * quantity, seen.d, "missing"), (seen.d * quantity, seen.g, "too many")):
@@ -196,6 +211,7 @@ HYPOTHESES: Sequence[Callable[[Evidence], str]] = (
     border,
     shifted,
     missing_term,
+    constant_taken,
     missing_factor,
     only_some,
 )

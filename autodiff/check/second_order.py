@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..kinks import between
+from ..kinks import Sides, between
 from ..tensor import Tensor, grad
 from .first_order import TOLERANCES, vjp
 from .gradients import cotangent, exact, gradients_of
 from .results import CheckFailure, DoesNotApply, Report, Result, units_in_the_last_place
-from .slopes import Arrays, Fun, along, evaluate, largest_step, magnitude
+from .slopes import SHRINK, Arrays, Fun, along, evaluate, largest_step, magnitude, smallest_step
 
 EXACT = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}  # rounding of the sums, no more
 
@@ -142,15 +142,16 @@ def hessian_product(fun: Fun, arrays: Arrays, u: np.ndarray, v: Sequence[np.ndar
 
 def _remainders(fun, arrays, u, v, orders):
     """The remainders (4) after the terms of `orders`, at halved steps, how much of them is rounding, and kinks met."""
-    y0, centre = evaluate(fun, arrays)
-    start = largest_step(np.ones(1)) * 4
-    for _ in range(6):
-        steps = start / 2.0 ** np.arange(6)
-        points = [evaluate(fun, [a + h * d for a, d in zip(arrays, v, strict=True)]) for h in steps]
-        crossed = between([centre, *(sides for _, sides in points)])
-        if not crossed:
-            break
-        start /= 8
+
+    def at(h: float) -> tuple[np.ndarray, Sides]:
+        return evaluate(fun, [a + h * d for a, d in zip(arrays, v, strict=True)])
+
+    y0, centre = at(0.0)
+    h, last = largest_step(np.ones(1)) * 4, smallest_step(np.ones(1))
+    while (crossed := between([centre, at(h)[1]])) and h > last:
+        h = max(last, h / max(SHRINK, 2 * crossed.total()))
+    steps = h / 2.0 ** np.arange(6)
+    points = [at(step) for step in steps]
     rise = np.array([_dot(u, y - y0) for y, _ in points])
     remainders = []
     for n, term in enumerate(orders, start=1):

@@ -1,4 +1,5 @@
-"""The comparison with other frameworks: every op and network (marked verify), and without them that errors are seen."""
+"""The comparison with other frameworks: a sample of it (marked verify; `hstn verify --against` is the whole), and
+without a framework that errors are seen."""
 
 import sys
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ PEERS = ("torch", "jax")
 
 @pytest.mark.verify
 @pytest.mark.parametrize("name", PEERS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES[::8], ids=lambda case: case.name)
 def test_an_op_agrees(case, name):
     rows = [row for dtype in DTYPES for row in compare(case, dtype, load(name))]
     assert len(rows) == len(DTYPES) * (1 + len(case.arrays))
@@ -28,7 +29,7 @@ def test_an_op_agrees(case, name):
 
 @pytest.mark.verify
 @pytest.mark.parametrize("name", PEERS)
-@pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", NETWORKS[1::6], ids=lambda case: case.name)
 def test_a_network_agrees(case, name):
     rows = compare(case, "float64", load(name))
     assert len(rows) == 1 + len(case.build().parameters())
