@@ -46,12 +46,13 @@ def test_a_square_folds_where_the_interpolated_motion_does(shape, seed):
 
 
 def test_what_folds_and_what_does_not():
-    motion = np.zeros((4, 2, 5, 6))
+    motion = np.zeros((5, 2, 5, 6))
     motion[1] = waves((5, 6), 0, 0.4, N=1)[0]
     motion[2, 0] = -2.0 * np.arange(6)  # mirrored
     motion[3, 0, 2, 2] = 1.5  # one pixel overtakes its neighbour: the two squares to its right
-    assert_allclose(folding_fraction(motion), [0, 0, 1, 2 / 20])
-    assert (jacobian_determinant(motion[3:]).data > 0).all()  # central differences do not see it
+    motion[4, 0] = -np.arange(6)  # pressed into a line
+    assert_allclose(folding_fraction(motion), [0, 0, 1, 2 / 20, 1])
+    assert (jacobian_determinant(motion[3:4]).data > 0).all()  # central differences do not see it
     assert (jacobian_determinant(motion[2:3]).data == -1).all()
 
 
