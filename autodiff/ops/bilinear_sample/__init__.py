@@ -13,7 +13,7 @@ from ...tensor import Array, Tensor, as_tensor, check_dtypes, record
 from ..shape import concatenate
 
 BORDERS = ("zeros", "edge", "reflect")
-DERIVATIVES = ((0, 0), (1, 0), (0, 1), (1, 1))
+DERIVATIVES = ((0, 0), (1, 0), (0, 1))
 
 
 def bilinear_sample(
@@ -34,8 +34,7 @@ def bilinear_sample(
     in the motion, and the derivative is the one from the right (floor convention): image[x + 1] - image[x].
     A NaN position gives NaN; no position, however far, reads outside the image.
 
-    `derivative` (1, 0) reads the slope of the interpolated image along x instead of its value, (0, 1) that along y,
-    (1, 1) the mixed second derivative.
+    `derivative` (1, 0) reads the slope of the interpolated image along x instead of its value, (0, 1) that along y.
 
     Source: Jaderberg et al. 2015, equation (5), which the HSTN paper's equation (6) must mean (reference.py).
 
