@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hstn_ref.data import Clutter, load_embedded
 from hstn_ref.data.clutter import canvases, draw, permutation, starts
+from hstn_ref.motion import compose, control_points, inverse, jacobian_determinant, tps_motion
 
 IMAGES = Path(__file__).parent / "images"
 INK, LIGHT, FIRST, SECOND = "#30343b", "#c9ced6", "#2364aa", "#d1495b"
@@ -19,6 +20,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     sampler(IMAGES / "sampler.png")
     clutter(IMAGES / "clutter.png")
+    motions(IMAGES / "motion.png")
 
 
 def sampler(path: Path) -> None:
@@ -68,6 +70,33 @@ def clutter(path: Path) -> None:
         axes.set(xticks=[], yticks=[])
     figure.axes[0].set_ylabel("patches")
     figure.axes[4].set_ylabel("with the digit")
+    figure.savefig(path, dpi=80)
+
+
+def motions(path: Path) -> None:
+    """Where a grid of positions is moved by a spline, by its inverse, and by both; the Jacobian determinant."""
+    shape, step = (49, 49), 4
+    offsets = np.random.default_rng(4).uniform(-4.5, 4.5, (1, 2, 4, 4))
+    spline = tps_motion(offsets, shape, coords="pixel").data
+    back = inverse(spline).data
+    figure = Figure(figsize=(10, 2.9), layout="constrained")
+    *grids, last = figure.subplots(1, 4)
+    shown = [(spline, "thin-plate spline"), (back, "its inverse"), (compose(spline, back).data, "one, then the other")]
+    for axes, (motion, title) in zip(grids, shown, strict=True):
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        x, y = x + motion[0, 0], y + motion[0, 1]
+        axes.plot(x[::step].T, y[::step].T, color=FIRST, lw=0.7)
+        axes.plot(x[:, ::step], y[:, ::step], color=FIRST, lw=0.7)
+        axes.set(title=title)
+    rows, columns = control_points(shape)
+    x, y = np.meshgrid(columns, rows)
+    grids[0].quiver(x, y, *offsets[0], angles="xy", scale_units="xy", scale=1, color=SECOND, width=0.012, zorder=3)
+    grids[0].plot(x, y, "o", color=SECOND, ms=3)
+    determinant = last.imshow(jacobian_determinant(spline).data[0], cmap="RdBu", vmin=0, vmax=2)
+    last.set(title="Jacobian determinant")
+    figure.colorbar(determinant, ax=last, ticks=[0, 1, 2])
+    for axes in figure.axes[:4]:
+        axes.set(xlim=(-6, 54), ylim=(54, -6), aspect="equal", xticks=[], yticks=[])
     figure.savefig(path, dpi=80)
 
 

@@ -111,8 +111,10 @@ def _rows(stages: dict[str, np.ndarray]) -> list[_Row]:
     def arrows(name: str, label: str) -> _Row:
         return _Row(label, lambda axes, n: draw_arrows(axes, stages[name][n], stages["input"][n, 0]))
 
+    steps = [name for name in stages if name.startswith("step ")]
     wanted = [
         (image, "input", "input"),
+        *((image, name, f"after\n{name}") for name in steps),
         (image, "linear", "linearly\nwarped"),
         (image, "output", "finally\nwarped"),
         (arrows, "motion", "motion"),

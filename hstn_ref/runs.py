@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import no_grad
+from autodiff.nn import Module
 from hstn_ref import config as configuration
 from hstn_ref import machine, models
 from hstn_ref.checkpoint import load_model
@@ -125,6 +126,7 @@ def judge(path: str | os.PathLike[str], dataset: Dataset, batch_size: int = 64) 
     found = evaluate(model, dataset, batch_size)
     return {
         "model": model.name,
+        "title": model.title,
         "options": model.options,
         "checkpoint": os.fspath(path),
         "parameters": sum(parameter.size for parameter in model.parameters()),
@@ -184,8 +186,8 @@ def _localisation_source(
         return None
     if given is not None:
         source = load_model(given)
-        if not hasattr(source, "localisation"):
-            raise DataError(f"{given}: the model {source.name!r} has no localisation network")
+        if not isinstance(getattr(source, "localisation", None), Module):  # a c_stn has several
+            raise DataError(f"{given}: the model {source.name!r} has no localisation network to begin with")
         return source
     if epochs == 0:
         return None
@@ -218,13 +220,13 @@ def _draw(folder: Path, result: Result, dataset: Dataset) -> None:
     from hstn_ref.plots import save_figure, training_curves
 
     model = load_model(folder / BEST)
-    save_figure(training_curves(result.history, title=model.name), folder / CURVES)
+    save_figure(training_curves(result.history, title=model.title), folder / CURVES)
     save_figure(picture(model, dataset), folder / STAGES)
 
 
 def trained_networks() -> list[Path]:
     """The networks that come with the package, in the order of the paper's Table 1."""
-    files = (Path(__file__).parent / "weights" / f"{name}.h5" for name in models.MODELS)
+    files = (Path(__file__).parent / "weights" / f"{title}.h5" for title in models.TABLE_1)
     return [path for path in files if path.exists()]
 
 

@@ -20,6 +20,9 @@ from .toy import Toy, bits
 MODELS = [
     (models.CNN, {"image_size": (28, 30), "padding": "same", "dropout": 0.25}),
     (models.AffineSTN, {"image_size": (36, 40), "border": "edge", "dtype": np.float64}),
+    (models.TPSSTN, {"image_size": (36, 40), "grid": (3, 5), "coords": "isotropic"}),
+    (models.CSTN, {"image_size": (36, 36), "steps": 3, "compose": "left"}),
+    (models.ICSTN, {"image_size": (36, 36), "steps": 2}),
     (models.HSTN, {"preset": "tiny", "image_size": (36, 36), "alpha": 0.5, "combine": "compose"}),
 ]
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,7 +204,10 @@ def test_resume_needs_a_folder():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--model hstm", "model: unknown model 'hstm', expected one of cnn, affine_stn, hstn; did you mean 'hstn'?"),
+        (
+            "--model hstm",
+            "model: unknown model 'hstm', expected one of cnn, affine_stn, tps_stn, c_stn, ic_stn, hstn; did",
+        ),
         ("--model cnn --preset tiny", "model: cnn has no option preset; it has image_size, "),
         ("--model cnn --option paddding=same", "model: cnn has no option paddding"),
         ("--model cnn --option image_size=[28,28]", "model.options.image_size is [28, 28], the images of"),
@@ -288,6 +292,39 @@ def test_evaluate_prints_a_table_and_writes_json_and_a_figure(place, trained, tm
         assert text in shown.output
     with Image.open(tmp_path / "s.png") as image:
         assert image.format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["tps_stn", "c_stn", "ic_stn"])
+def test_other_transformers_are_trained_resumed_and_judged_by_name(place, tmp_path, name):
+    """A run of two epochs, and one that is resumed after the first: the same bits."""
+    arguments = ["--model", name, "--data", place / "d.h5", "--batch-size", "20", "--threads", "1", "--quiet"]
+    run("train", *arguments, "--epochs", "2", "--out", tmp_path / "a")
+    run("train", *arguments, "--epochs", "1", "--out", tmp_path / "b")
+    run("train", "--resume", "--out", tmp_path / "b", "--epochs", "2", "--quiet")
+    a, b = (checkpoint.read(tmp_path / run / "checkpoint.h5") for run in "ab")
+    assert {name: w.tobytes() for name, w in a.weights.items()} == {name: w.tobytes() for name, w in b.weights.items()}
+    shown = run("evaluate", tmp_path / "b" / "best.h5", "--data", place / "d.h5", "--threads", "1").output
+    assert models.load(tmp_path / "b" / "best.h5").title in shown
+
+
+def test_networks_of_two_sizes_have_two_names(place, tmp_path):
+    for steps in (2, 4):
+        models.build("c_stn", steps=steps, image_size=(36, 36)).save(tmp_path / f"{steps}.h5")
+    shown = run("evaluate", tmp_path / "2.h5", tmp_path / "4.h5", "--data", place / "d.h5", "--threads", "1").output
+    assert "c_stn_2" in shown and "c_stn_4" in shown
+
+
+def test_every_network_of_the_package_is_found_and_loads():
+    found = runs.trained_networks()
+    assert sorted(found) == sorted((Path(runs.__file__).parent / "weights").glob("*.h5"))
+    assert [path.stem for path in found] == [models.load(path).title for path in found]
+
+
+def test_a_c_stn_has_no_one_localisation_network(place, tmp_path):
+    models.build("c_stn", image_size=(36, 36)).save(tmp_path / "c.h5")
+    arguments = ["--data", place / "d.h5", "--out", tmp_path / "run", "--localisation-from", tmp_path / "c.h5"]
+    message = error_of("train", *arguments, "--preset", "tiny", "--quiet")
+    assert message == f"{tmp_path}/c.h5: the model 'c_stn' has no localisation network to begin with"
 
 
 def test_evaluate_compares_several(place, trained, tmp_path):

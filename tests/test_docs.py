@@ -18,7 +18,7 @@ import pytest
 
 from autodiff import use
 from hstn_ref.cli import main
-from hstn_ref.models import HSTN
+from hstn_ref.models import MODELS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -181,20 +181,24 @@ def resolves(name, module):
 def readings():
     """Every `option=value` of the paper map, that is, every other reading of the paper."""
     cells = " ".join(cell for row in table("What the paper leaves open") for cell in row)
-    return sorted(set(re.findall(r'`(\w+=(?:"\w+"|\w+))`', cells)))
+    return sorted(set(re.findall(r'`(\w+=(?:"\w+"|\w+|\([\d, ]+\)))`', cells)))
 
 
 @pytest.mark.parametrize("reading", readings())
-def test_a_reading_of_the_paper_map_is_an_option_of_hstn(reading):
+def test_a_reading_of_the_paper_map_is_an_option_of_a_network(reading):
     name, _, value = reading.partition("=")
-    model = HSTN("tiny", image_size=(46, 50), **{name: ast.literal_eval(value)})
-    images = np.random.default_rng(0).random((1, 1, 46, 50), np.float32)
-    with use("reference"):
-        assert np.isfinite(model.eval().loss(images, [3]).item())
+    with_option = [model for model in MODELS.values() if name in inspect.signature(model).parameters]
+    assert with_option
+    for model in with_option:
+        options = {name: ast.literal_eval(value), **({"preset": "tiny"} if model.name == "hstn" else {})}
+        images = np.random.default_rng(0).random((1, 1, 46, 50), np.float32)
+        with use("reference"):
+            assert np.isfinite(model(image_size=(46, 50), **options).eval().loss(images, [3]).item())
 
 
 def test_the_paper_map_has_readings():
-    assert {'border="edge"', "detach_first_warp=True", 'combine="compose"'} <= set(readings())
+    expected = {'border="edge"', "detach_first_warp=True", 'combine="compose"', 'compose="left"', "grid=(3, 5)"}
+    assert expected <= set(readings())
 
 
 def test_every_page_is_in_the_navigation_and_every_entry_is_a_page():

@@ -9,7 +9,9 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.mark.parametrize("name", ["02_warp_an_image", "03_check_a_gradient", "05_verify_your_op"])
+@pytest.mark.parametrize(
+    "name", ["02_warp_an_image", "03_check_a_gradient", "04_spatial_transformers", "05_verify_your_op"]
+)
 def test_an_example_draws_its_picture(name, tmp_path):
     command = [sys.executable, EXAMPLES / f"{name}.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

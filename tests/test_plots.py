@@ -85,7 +85,7 @@ def test_training_curves_are_a_png_of_the_size_of_the_figure(tmp_path, count):
 
 @pytest.mark.parametrize(
     ("model", "rows"),
-    [(models.CNN, 1), (models.AffineSTN, 4), (models.HSTN, 6)],
+    [(models.CNN, 1), (models.AffineSTN, 4), (models.TPSSTN, 4), (models.CSTN, 7), (models.ICSTN, 7), (models.HSTN, 6)],
 )
 def test_a_picture_of_the_stages_has_a_row_a_stage(tmp_path, model, rows):
     options = {"preset": "tiny"} if model is models.HSTN else {}

@@ -46,7 +46,9 @@ def test_hstn():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, preset", [("cnn", ""), ("affine_stn", ""), ("hstn", "small")])
+@pytest.mark.parametrize(
+    "name, preset", [("cnn", ""), ("affine_stn", ""), ("tps_stn", ""), ("c_stn", ""), ("hstn", "small")]
+)
 def test_the_networks_of_the_paper(name, preset):
     hashes = weights_after_20_steps(name, preset, "64", "60")
     assert len(hashes) == 3 and len(set(hashes)) == 1

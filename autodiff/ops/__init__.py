@@ -2,7 +2,7 @@
 
 from .activation import softmax
 from .arithmetic import abs, add, divide, exp, log, matmul, maximum, multiply, power, sqrt, subtract
-from .bilinear_sample import bilinear_sample
+from .bilinear_sample import bilinear_sample, splat
 from .conv2d import conv2d
 from .conv_transpose2d import conv_transpose2d
 from .dense import dense
@@ -39,6 +39,7 @@ __all__ = [
     "smoothness",
     "softmax",
     "softmax_cross_entropy",
+    "splat",
     "sqrt",
     "subtract",
     "sum",

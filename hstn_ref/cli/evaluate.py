@@ -53,9 +53,9 @@ def evaluate(
     machine.set_threads(threads)
     test = open_data(source).test
     results = [{"name": path, **runs.judge(path, test, batch_size)} for path in checkpoints]
-    names = {result["model"] for result in results}
-    if len(names) == len(results):  # short names, if they tell the rows apart
-        results = [{**result, "name": result["model"]} for result in results]
+    titles = {result["title"] for result in results}
+    if len(titles) == len(results):  # short names, if they tell the rows apart
+        results = [{**result, "name": result["title"]} for result in results]
     print_results(results)
     if json_file:
         write_bytes(json_file, (json.dumps(results, indent=2) + "\n").encode())

@@ -10,14 +10,14 @@ from rich.table import Table
 
 
 def print_results(results: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:
-    """A row for each result of `runs.judge`; "name" overrides the name of the model."""
+    """A row for each result of `runs.judge`; "name" overrides the title of the network."""
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("network")
     for heading in ("test accuracy", "cross entropy", "parameters", "ms / image"):
         table.add_column(heading, justify="right")
     for result in results:
         table.add_row(
-            result.get("name", result["model"]),
+            result.get("name", result["title"]),
             f"{result['accuracy']:.4f}",
             f"{result['cross_entropy']:.4f}",
             f"{result['parameters']:,}",

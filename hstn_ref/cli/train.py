@@ -32,7 +32,7 @@ def assignments(ctx: click.Context, parameter: click.Parameter, texts: tuple[str
 
 @click.command()
 @click.option("--config", "config_file", metavar="FILE", help="A TOML file with the settings; flags override it.")
-@click.option("--model", help="cnn, affine_stn or hstn.  [default: hstn]")
+@click.option("--model", help="cnn, affine_stn, tps_stn, c_stn, ic_stn or hstn.  [default: hstn]")
 @click.option("--preset", help="Size of HSTN's flow generator: tiny, small or paper.  [default: paper]")
 @click.option(
     "--option",
@@ -134,6 +134,7 @@ def train(
     Examples:
       hstn train --model cnn --epochs 20
       hstn train --model hstn --preset small --data mnist/ --out runs/small
+      hstn train --model c_stn --option steps=2 --out runs/c_stn_2
       hstn train --config runs/small/config.toml --seed 1 --out runs/small-1
       hstn train --resume --out runs/small
       hstn train --model hstn --localisation-from runs/affine_stn/best.h5

@@ -12,17 +12,45 @@ from typing import Any
 
 from .affine_stn import AffineSTN
 from .base import Classifier, Outputs
+from .c_stn import CSTN
 from .cnn import CNN
 from .flow_generator import FlowGenerator
 from .hstn import HSTN
+from .ic_stn import ICSTN
+from .tps_stn import TPSSTN
 
-MODELS: dict[str, type[Classifier]] = {model.name: model for model in (CNN, AffineSTN, HSTN)}
+MODELS: dict[str, type[Classifier]] = {model.name: model for model in (CNN, AffineSTN, TPSSTN, CSTN, ICSTN, HSTN)}
 
-__all__ = ["CNN", "HSTN", "MODELS", "AffineSTN", "Classifier", "FlowGenerator", "Outputs", "build", "load"]
+TABLE_1: dict[str, tuple[str, dict[str, Any]]] = {  # the rows of the paper's Table 1: `title`, name and options
+    "cnn": ("cnn", {}),
+    "affine_stn": ("affine_stn", {}),
+    "tps_stn": ("tps_stn", {}),
+    "c_stn_2": ("c_stn", {"steps": 2}),
+    "c_stn_4": ("c_stn", {"steps": 4}),
+    "ic_stn_2": ("ic_stn", {"steps": 2}),
+    "ic_stn_4": ("ic_stn", {"steps": 4}),
+    "hstn": ("hstn", {}),
+}
+
+__all__ = [
+    "CNN",
+    "CSTN",
+    "HSTN",
+    "ICSTN",
+    "MODELS",
+    "TABLE_1",
+    "TPSSTN",
+    "AffineSTN",
+    "Classifier",
+    "FlowGenerator",
+    "Outputs",
+    "build",
+    "load",
+]
 
 
 def build(name: str, **options: Any) -> Classifier:
-    """The network called `name` ("cnn", "affine_stn", "hstn") with its constructor's options.
+    """The network called `name` ("cnn", "affine_stn", "tps_stn", "c_stn", "ic_stn", "hstn") with its options.
 
     Raises ValueError for a name that is no network or an option it does not have.
     """

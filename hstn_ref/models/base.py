@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from autodiff import Tensor, no_grad
-from autodiff.nn import Module
+from autodiff.nn import Conv2d, Module
 from autodiff.ops import softmax_cross_entropy
 
 
@@ -19,7 +19,7 @@ class Outputs:
 
     logits: Tensor  # (N, classes)
     penalty: Tensor | None = None  # scalar, what the training loss adds to the cross entropy
-    stages: dict[str, Tensor] = field(default_factory=dict)  # by name: "input", "linear", "output", "motion", "flow"
+    stages: dict[str, Tensor] = field(default_factory=dict)  # by name, see Classifier.stages
 
 
 class Classifier(Module):
@@ -39,6 +39,11 @@ class Classifier(Module):
             raise TypeError(f"{type(self).__name__}: dtype {self.dtype}, expected float32 or float64")
         check_choices(type(self).__name__, options)
         self.options = {"image_size": list(self.image_size), **options}
+
+    @property
+    def title(self) -> str:
+        """The name of its row in Table 1, which tells networks of several sizes apart: "c_stn_4" is a c_stn."""
+        return self.name
 
     def run(self, images: Tensor) -> Outputs:
         raise NotImplementedError(f"{type(self).__name__} defines no run")
@@ -64,7 +69,8 @@ class Classifier(Module):
     def stages(self, images: Any) -> dict[str, np.ndarray]:
         """What the network sees on the way, by name.
 
-        "input", "linear" (linearly warped) and "output" (finally warped) are images (N, channels, H, W);
+        "input", "linear" (linearly warped), "step 1", "step 2", ... (warped by the steps so far, without the last)
+        and "output" (finally warped) are images (N, channels, H, W);
         "motion" (the whole) and "flow" (the optical flow field alone) are (N, 2, H, W) in pixels.
         """
         images = self._images(images)
@@ -91,19 +97,29 @@ class Classifier(Module):
         return images if images.dtype == self.dtype else Tensor(images.data.astype(self.dtype))
 
 
-def feature_size(owner: str, image_size: tuple[int, int], kernel: int, levels: int, padding: str) -> tuple[int, int]:
-    """(H, W) after `levels` times [convolution, 2x2 pooling]. Raises ValueError if nothing is left of the image."""
+def feature_size(
+    owner: str, image_size: tuple[int, int], kernel: int, levels: int, padding: str, convs: int = 1
+) -> tuple[int, int]:
+    """(H, W) after `levels` times [`convs` convolutions, 2x2 pooling]. Raises ValueError if nothing is left."""
     sizes = []
     for size in image_size:
         for _ in range(levels):
-            size = (size if padding == "same" else size - kernel + 1) // 2
+            size = (size if padding == "same" else size - convs * (kernel - 1)) // 2
         sizes.append(size)
     if min(sizes) < 1:
+        level = "convolution" if convs == 1 else f"convolution x {convs}"
         raise ValueError(
-            f"{owner}: images {image_size} are too small for {levels} times [{kernel}x{kernel} convolution, pooling]"
+            f"{owner}: images {image_size} are too small for {levels} times [{kernel}x{kernel} {level}, pooling]"
             + ("" if padding == "same" else '; padding="same" needs less')
         )
     return sizes[0], sizes[1]
+
+
+class ReLUConv2d(Conv2d):
+    """A convolution and a ReLU in one pass."""
+
+    def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
+        return super().forward(x, rectify)
 
 
 CHOICES = {
@@ -117,6 +133,7 @@ CHOICES = {
     "combine": ("sum", "compose"),
     "down": ("pool", "conv"),
     "crop": ("last", "first"),
+    "compose": ("right", "left"),
 }
 
 

@@ -20,7 +20,7 @@ from autodiff import Tensor
 from autodiff.nn import Conv2d, ConvTranspose2d, MaxPool2d, Module, Sequential, zeros
 from autodiff.ops import concatenate
 
-from .base import check_choices
+from .base import ReLUConv2d, check_choices
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
@@ -83,12 +83,7 @@ class FlowGenerator(Module):
         return ((0, rows), (0, columns)) if self.crop == "last" else ((rows, 0), (columns, 0))
 
 
-class _ReLUConv2d(Conv2d):
-    def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
-        return super().forward(x, rectify)
-
-
-class _HalvingConv2d(_ReLUConv2d):
+class _HalvingConv2d(ReLUConv2d):
     """A 3x3 convolution with stride 2, H rows -> H // 2."""
 
     def __init__(self, width: int, rng: np.random.Generator, dtype: Any):
@@ -96,4 +91,4 @@ class _HalvingConv2d(_ReLUConv2d):
 
 
 def _convolutions(inputs: int, outputs: int, count: int, options: dict[str, Any]) -> Sequential:
-    return Sequential(*(_ReLUConv2d(inputs if i == 0 else outputs, outputs, 3, **options) for i in range(count)))
+    return Sequential(*(ReLUConv2d(inputs if i == 0 else outputs, outputs, 3, **options) for i in range(count)))

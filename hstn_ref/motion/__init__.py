@@ -4,6 +4,22 @@ A motion is (N, 2, H, W) in pixels, channel 0 along x (columns), channel 1 along
 value of the image at p + motion(p).
 """
 
-from .affine import affine_motion, identity_theta
+from .affine import affine_motion, compose_theta, identity_theta, inverse_theta
+from .composition import NotConverged, compose, inverse, inverse_residual
+from .jacobian import folding_fraction, jacobian_determinant
+from .thin_plate_spline import control_points, tps_motion
 
-__all__ = ["affine_motion", "identity_theta"]
+__all__ = [
+    "NotConverged",
+    "affine_motion",
+    "compose",
+    "compose_theta",
+    "control_points",
+    "folding_fraction",
+    "identity_theta",
+    "inverse",
+    "inverse_residual",
+    "inverse_theta",
+    "jacobian_determinant",
+    "tps_motion",
+]

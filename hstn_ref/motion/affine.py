@@ -4,18 +4,13 @@
     [v] = [ d   e-1   f] [y]                                                            (5)
                          [1]
 
-theta = (a, b, c, d, e, f) maps the output pixel (x, y) to where its value is read in the source: a backward warp.
-The paper does not say in which coordinates. Spatial transformers (Jaderberg et al. 2015) use normalised ones, in which
-the centres of the outermost pixels lie at -1 and 1. In general, with the image's centre c and a scale s per axis,
+theta = (a, b, c, d, e, f) maps the output pixel (x, y) to where its value is read in the source: a backward warp. Its
+coordinates are those of `coordinates.py`. For theta = (1, 0, 0, 0, 1, 0) the motion is exactly zero in all of them.
 
-    x = (j - c_x) / s_x,   y = (i - c_y) / s_y,      motion in pixels = (s_x u, s_y v)            (5')
+As x -> A x + t, with A = [a b; d e] and t = [c; f], affine transformations are a group:
 
-    coords         s_x, s_y                      a rotation on a non-square image
-    "normalised"   (W-1)/2, (H-1)/2              shears
-    "isotropic"    both (max(H, W) - 1)/2        stays rigid
-    "pixel"        1, 1                          stays rigid; translations c and f in pixels
-
-For theta = (1, 0, 0, 0, 1, 0) the motion is exactly zero in all of them.
+    outer after inner     x -> A_o (A_i x + t_i) + t_o                                  (8)
+    inverse               x -> A^-1 x - A^-1 t                                          (9)
 """
 
 from __future__ import annotations
@@ -28,7 +23,8 @@ from autodiff import Tensor
 from autodiff.ops import concatenate, matmul
 from autodiff.tensor import as_tensor, check_dtypes
 
-COORDS = ("normalised", "isotropic", "pixel")
+from .coordinates import pixels, scale
+
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
@@ -46,39 +42,52 @@ def affine_motion(
     `after + affine_motion(theta, shape, after=after)` is the motion of the exact composition.
     Raises ValueError for shapes that do not fit and for unknown coordinates.
     """
-    theta = as_tensor(theta)
-    check_dtypes("affine_motion", theta)
-    if theta.ndim != 2 or theta.shape[1] != 6:
-        raise ValueError(f"affine_motion: theta has shape {theta.shape}, expected (N, 6)")
+    theta = _checked("affine_motion", theta)
     (H, W), N = shape, theta.shape[0]
-    scale = _scale(shape, coords)
+    s = scale("affine_motion", shape, coords)
     change = (theta - identity_theta(theta.dtype)).reshape(N, 2, 3)
-    uv = matmul(change.reshape(2 * N, 3), _grid(shape, scale).astype(theta.dtype)).reshape(N, 2, H, W)  # (5)
+    uv = matmul(change.reshape(2 * N, 3), pixels(shape, s).astype(theta.dtype)).reshape(N, 2, H, W)  # (5)
     if after is not None:
-        uv = uv + _linear_part(change, after * (1 / np.maximum(scale, 0.5)).astype(theta.dtype))
-    return uv * scale.astype(theta.dtype)
+        uv = uv + _linear_part(change, after * (1 / np.maximum(s, 0.5)).astype(theta.dtype))
+    return uv * s.astype(theta.dtype)
 
 
-def _scale(shape: tuple[int, int], coords: str) -> np.ndarray:
-    """(s_x, s_y) of (5') as (2, 1, 1)."""
-    H, W = shape
-    if coords == "normalised":
-        scale = ((W - 1) / 2, (H - 1) / 2)
-    elif coords == "isotropic":
-        scale = ((max(H, W) - 1) / 2,) * 2
-    elif coords == "pixel":
-        scale = (1.0, 1.0)
-    else:
-        raise ValueError(f"affine_motion: unknown coordinates {coords!r}, expected one of {', '.join(COORDS)}")
-    return np.array(scale).reshape(2, 1, 1)
+def compose_theta(outer: Any, inner: Any) -> Tensor:
+    """The theta (N, 6) of `inner` first and then `outer`, both (N, 6) in the same coordinates: equation (8).
+
+    An image warped by `outer`, and the result by `inner`, is the image warped once by the composition: backward
+    mapping takes a position through the last warp first. Identity and identity give exactly the identity.
+    Raises ValueError for shapes that do not fit, TypeError for dtypes.
+    """
+    outer, inner = _checked("compose_theta", outer), _checked("compose_theta", inner)
+    check_dtypes("compose_theta", outer, inner)
+    if len(outer) != len(inner):
+        raise ValueError(f"compose_theta: outer {outer.shape} and inner {inner.shape} differ in their number")
+    M = outer.reshape(-1, 2, 3)
+    translation = M * np.array([0, 0, 1], M.dtype)  # (N, 2, 3), t_o in the last column
+    return (matmul(M[:, :, :2], inner.reshape(-1, 2, 3)) + translation).reshape(-1, 6)  # (8)
 
 
-def _grid(shape: tuple[int, int], scale: np.ndarray) -> np.ndarray:
-    """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W)."""
-    H, W = shape
-    s_x, s_y = np.maximum(scale.ravel(), 0.5)  # an axis of one pixel has scale 0 and the one coordinate 0
-    y, x = np.meshgrid((np.arange(H) - (H - 1) / 2) / s_y, (np.arange(W) - (W - 1) / 2) / s_x, indexing="ij")
-    return np.stack([x, y, np.ones(shape)]).reshape(3, H * W)
+def inverse_theta(theta: Any) -> Tensor:
+    """The theta (N, 6) of the inverse transformation: equation (9).
+
+    Raises ValueError naming the first theta that has no inverse, or for a shape that does not fit.
+    """
+    theta = _checked("inverse_theta", theta)
+    a, b, c, d, e, f = (theta[:, k : k + 1] for k in range(6))
+    determinant = a * e - b * d
+    if not determinant.data.all():
+        n = int(np.flatnonzero(determinant.data == 0)[0])
+        raise ValueError(f"inverse_theta: theta {theta.data[n].tolist()} at position {n} has the determinant 0")
+    return concatenate([e, -b, b * f - c * e, -d, a, c * d - a * f], axis=1) / determinant  # (9)
+
+
+def _checked(owner: str, theta: Any) -> Tensor:
+    theta = as_tensor(theta)
+    check_dtypes(owner, theta)
+    if theta.ndim != 2 or theta.shape[1] != 6:
+        raise ValueError(f"{owner}: theta has shape {theta.shape}, expected (N, 6)")
+    return theta
 
 
 def _linear_part(change: Tensor, w: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the networks of `hstn_ref.models`, for all three, with the same names and defaults."""
+    """The options of the networks of `hstn_ref.models`, for all of them, with the same names and defaults."""
 
     preset: str = "paper"
     image_size: tuple[int, int] = (60, 60)
@@ -30,6 +30,9 @@ class Options:
     detach_first_warp: bool = False
     down: str = "pool"
     crop: str = "last"
+    grid: tuple[int, int] = (4, 4)
+    steps: int = 4
+    compose: str = "right"
 
     @property
     def scale(self) -> tuple[float, float]:

@@ -38,6 +38,10 @@ def run(name: str, weights: Weights, images: Array, o: Options) -> tuple[Array, 
     """The logits and what the training loss adds to the cross entropy."""
     if name == "cnn":
         return classifier(weights, images, o), 0.0
+    if name == "tps_stn":
+        return classifier(weights, ops.bilinear_sample(images, tps_motion(weights, images, o), border=o.border), o), 0.0
+    if name in ("c_stn", "ic_stn"):
+        return classifier(weights, cascade(weights, images, o, shared=name == "ic_stn"), o), 0.0
     theta = localisation(weights, images, o)
     Hx = affine_motion(theta, jnp.zeros((1, 2, *o.image_size), images.dtype), o)
     linear = ops.bilinear_sample(images, Hx, border=o.border)
@@ -55,11 +59,54 @@ def classifier(weights: Weights, x: Array, o: Options) -> Array:
     return dense(weights, "classifier.15", x)
 
 
-def localisation(weights: Weights, x: Array, o: Options) -> Array:
+def localisation(weights: Weights, x: Array, o: Options, name: str = "localisation") -> Array:
     for i in (0, 3, 6):
-        x = ops.max_pool2d(convolution(weights, f"localisation.{i}", x, padding=conv_padding(o), rectify=True), 2)
-    x = ops.relu(dense(weights, "localisation.10", x.reshape(len(x), -1)))
-    return dense(weights, "localisation.12", x)
+        x = ops.max_pool2d(convolution(weights, f"{name}.{i}", x, padding=conv_padding(o), rectify=True), 2)
+    x = ops.relu(dense(weights, f"{name}.10", x.reshape(len(x), -1)))
+    return dense(weights, f"{name}.12", x)
+
+
+def cascade(weights: Weights, images: Array, o: Options, *, shared: bool) -> Array:
+    """The images of C-STN or, `shared`, IC-STN after the last step."""
+    warped, matrix = images, jnp.eye(3, dtype=images.dtype)
+    for k in range(o.steps):
+        theta = localisation(weights, warped, o, "localisation" if shared else f"localisation.{k}")
+        last = jnp.broadcast_to(jnp.array([0, 0, 1], theta.dtype), (len(theta), 1, 3))
+        step = jnp.concatenate([theta.reshape(-1, 2, 3), last], 1)
+        matrix = matrix @ step if o.compose == "right" else step @ matrix
+        motion = affine_motion(matrix[:, :2], jnp.zeros((1, 2, *o.image_size), images.dtype), o)
+        warped = ops.bilinear_sample(images, motion, border=o.border)
+    return warped
+
+
+def tps_motion(weights: Weights, x: Array, o: Options) -> Array:
+    """The motion, in pixels, of TPS-STN: the spline through its offsets, solved for every image."""
+    for i in (0, 4, 8):
+        for j in (i, i + 1):
+            x = convolution(weights, f"localisation.{j}", x, padding=conv_padding(o), rectify=True)
+        x = ops.max_pool2d(x, 2)
+    x = ops.relu(dense(weights, "localisation.13", x.reshape(len(x), -1)))
+    offsets = dense(weights, "localisation.15", x).reshape(len(x), 2, -1)
+    pixels, points = (positions(*grid, o) for grid in (o.image_size, o.grid))
+
+    def features(at: np.ndarray) -> np.ndarray:
+        squared = ((at[:, None] - points) ** 2).sum(-1)
+        return np.concatenate([np.ones((len(at), 1)), at, squared * np.log(np.where(squared, squared, 1))], 1)
+
+    K = len(points)
+    L = np.block([[features(points)], [np.zeros((3, 3)), features(points)[:, :3].T]])
+    values = jnp.concatenate([offsets, jnp.zeros((len(x), 2, 3), x.dtype)], 2)  # and the conditions on the sum
+    coefficients = jnp.linalg.solve(jnp.asarray(L, x.dtype), values.reshape(-1, K + 3).T)
+    uv = (jnp.asarray(features(pixels), x.dtype) @ coefficients).T.reshape(len(x), 2, *o.image_size)
+    return uv * jnp.array(o.scale, x.dtype)[:, None, None]
+
+
+def positions(rows: int, columns: int, o: Options) -> np.ndarray:
+    """A grid from corner to corner of the image, (rows columns, 2); in pixels it has the spline of isotropic units."""
+    H, W = o.image_size
+    s_x, s_y = o.scale if o.coords == "normalised" else ((max(H, W) - 1) / 2,) * 2
+    x, y = np.meshgrid(np.linspace(1 - W, W - 1, columns) / 2 / s_x, np.linspace(1 - H, H - 1, rows) / 2 / s_y)
+    return np.stack([x.ravel(), y.ravel()], 1)
 
 
 def affine_motion(theta: Array, w: Array, o: Options) -> Array:

@@ -162,7 +162,10 @@ def max_pool2d(x, size, *, stride=None, padding=0):
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, *_pair(size)), (1, 1, *steps), pads)
 
 
-def bilinear_sample(image, motion, *, border="zeros"):
+def bilinear_sample(image, motion, *, border="zeros", derivative=(0, 0)):
+    if derivative != (0, 0):
+        along = jnp.broadcast_to(jnp.array(derivative, motion.dtype)[:, None, None], motion.shape)
+        return jax.jvp(lambda w: bilinear_sample(image, w, border=border), (motion,), (along,))[1]
     I, J = motion.shape[2:]
     y, x = jnp.meshgrid(jnp.arange(I), jnp.arange(J), indexing="ij")
     positions = jnp.stack([y + motion[:, 1], x + motion[:, 0]], axis=1)  # (N, 2, I, J), rows first
@@ -171,6 +174,15 @@ def bilinear_sample(image, motion, *, border="zeros"):
         return map_coordinates(plane, list(position), order=1, mode=BORDERS[border])
 
     return jax.vmap(jax.vmap(sampled, (0, None)))(image, positions)
+
+
+def splat(values, motion, size, *, border="zeros"):
+    # JAX has it as the transpose of the sampler
+    def read(image):
+        return bilinear_sample(image, motion, border=border)
+
+    images = jax.ShapeDtypeStruct((*values.shape[:2], *size), values.dtype)
+    return jax.linear_transpose(read, images)(values)[0]
 
 
 def bending_energy(w, *, norm="l1", form="laplacian", reduction="mean"):

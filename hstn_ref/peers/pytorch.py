@@ -19,7 +19,10 @@ from hstn_ref.peers import PRESETS, Options, pytorch_ops
 
 def build(name: str, preset: str = "paper", **options: Any) -> nn.Module:
     """The network `name` of `hstn_ref.models`, freshly initialised."""
-    return {"cnn": CNN, "affine_stn": AffineSTN, "hstn": HSTN}[name](Options(preset, **options))
+    from hstn_ref.peers.pytorch_stn import CSTN, ICSTN, TPSSTN  # which are made of the parts below
+
+    networks = {"cnn": CNN, "affine_stn": AffineSTN, "tps_stn": TPSSTN, "c_stn": CSTN, "ic_stn": ICSTN, "hstn": HSTN}
+    return networks[name](Options(preset, **options))
 
 
 def loss_and_gradients(
@@ -56,7 +59,11 @@ class AffineSTN(CNN):
 
     def theta(self, images: Tensor) -> Tensor:
         """The affine transformations (N, 2, 3) in the coordinates of F.affine_grid."""
-        theta = self.localisation(images).view(-1, 2, 3)
+        return self.normalised(self.localisation(images))
+
+    def normalised(self, theta: Tensor) -> Tensor:
+        """theta (N, 6) as (N, 2, 3) in the coordinates of F.affine_grid."""
+        theta = theta.view(-1, 2, 3)
         if self.options.coords == "normalised":
             return theta
         H, W = self.options.image_size

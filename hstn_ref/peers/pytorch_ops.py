@@ -163,9 +163,18 @@ def max_pool2d(x, size, *, stride=None, padding=0):
     return F.max_pool2d(F.pad(x, [*pads[1], *pads[0]], value=-torch.inf), size, stride)  # it pads both sides alike
 
 
-def bilinear_sample(image, motion, *, border="zeros"):
+def bilinear_sample(image, motion, *, border="zeros", derivative=(0, 0)):
+    if derivative != (0, 0):
+        return _slope(image, motion, border, derivative.index(1))
     grid = _normalised(motion, image.shape[2:])
     return F.grid_sample(image, grid, mode="bilinear", padding_mode=BORDERS[border], align_corners=True)
+
+
+def splat(values, motion, size, *, border="zeros"):
+    # PyTorch has it only as the gradient of F.grid_sample to its image
+    image = torch.zeros((*values.shape[:2], *size), dtype=values.dtype, requires_grad=True)
+    read = bilinear_sample(image, motion, border=border)
+    return torch.autograd.grad(read, image, values, create_graph=True)[0]
 
 
 def bending_energy(w, *, norm="l1", form="laplacian", reduction="mean"):
@@ -193,6 +202,15 @@ def _norm(differences, norm, reduction):
     else:
         terms = [(d.abs() if norm == "l1" else d**2).sum(1) for d in differences]
     return torch.stack([t.mean() if reduction == "mean" else t.sum() for t in terms]).sum()
+
+
+def _slope(image, motion, border, axis):
+    """The derivative of the sampled image along x (axis 0) or y: the gradient to the motion, a channel at a time."""
+    N, C, H, W = image.shape
+    planes, motions = image.reshape(N * C, 1, H, W), motion.repeat_interleave(C, 0)
+    read = bilinear_sample(planes, motions, border=border)
+    slopes = torch.autograd.grad(read.sum(), motions, create_graph=True)[0]
+    return slopes[:, axis].reshape(N, C, *motion.shape[2:])
 
 
 def _normalised(motion, size):

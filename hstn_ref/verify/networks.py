@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autodiff import Tensor
+from autodiff.nn import Dense
 from hstn_ref import models
 from hstn_ref.models import Classifier
 
@@ -33,6 +34,15 @@ def model_cases() -> list[ModelCase]:
         _case("AffineSTN", "affine_stn", image_size=(36, 36)),
         _case("AffineSTN: border edge, coords isotropic", "affine_stn", **same, border="edge", coords="isotropic"),
         _case("AffineSTN: border reflect, coords pixel", "affine_stn", **same, border="reflect", coords="pixel"),
+        _case("TPSSTN", "tps_stn", image_size=(36, 36)),
+        _case("TPSSTN: border edge, coords isotropic", "tps_stn", **same, border="edge", coords="isotropic"),
+        _case("TPSSTN: 3x5 points, coords pixel", "tps_stn", **same, grid=(3, 5), border="reflect", coords="pixel"),
+        _case("CSTN: 2 steps", "c_stn", steps=2, image_size=(36, 36)),
+        _case("CSTN: 4 steps, left", "c_stn", **same, compose="left", border="edge", coords="isotropic"),
+        _case("CSTN: 3 steps, coords pixel", "c_stn", **same, steps=3, border="reflect", coords="pixel"),
+        _case("ICSTN: 2 steps", "ic_stn", steps=2, image_size=(36, 36)),
+        _case("ICSTN: 4 steps, left", "ic_stn", **same, compose="left", border="edge", coords="isotropic"),
+        _case("ICSTN: 3 steps, coords pixel", "ic_stn", **same, steps=3, border="reflect", coords="pixel"),
         _case("HSTN: tiny", "hstn", preset="tiny", image_size=(36, 36)),
         _case("HSTN: paper, 2 channels", "hstn", preset="paper", **same, channels=2),
         _case("HSTN: small, norm squared", "hstn", preset="small", **same, norm="squared", alpha=0.5),
@@ -121,9 +131,10 @@ def _case(title: str, model: str, **options: Any) -> ModelCase:
         rng = np.random.default_rng(7)
         for parameter in network.parameters():
             parameter.data = parameter.data + 0.05 * rng.standard_normal(parameter.shape)
-        if isinstance(network, models.AffineSTN | models.HSTN):
-            weight = network.localisation.parameters()[-2]
-            weight.data = 0.1 * weight.data  # of the layer that gives theta: motions of a few pixels
+        in_pixels = model == "tps_stn" and options.get("coords") == "pixel"
+        for module in network.modules():  # motions of a few pixels, from the layers that give theta or offsets
+            if isinstance(module, Dense) and module.weight.shape[1] in (50, 144) and not in_pixels:
+                module.weight.data = 0.1 * module.weight.data
         network.eval()
         return network
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, check, grad, use
-from autodiff.ops.bilinear_sample import BORDERS, bilinear_sample, cpu, reference
+from autodiff.ops.bilinear_sample import BORDERS, bilinear_sample, cpu, reference, splat
 
 VOICES = {"reference": reference, "cpu": cpu}
 DTYPES = [np.float32, np.float64]
@@ -315,3 +315,46 @@ def test_dtypes_must_be_floating_and_equal():
         bilinear_sample(image, motion)
     with pytest.raises(TypeError, match="bilinear_sample"):
         bilinear_sample(image.astype(int), motion)
+
+
+@every_voice
+@every_border
+@given(data=st.data())
+def test_the_public_derivatives_and_splat(voice, border, data):
+    """Slopes against the definition from the right, and splat against its adjoint, the sampler."""
+    image, motion, values = data.draw(problems())
+    with use(voice):
+        for a, b in ORDERS[:3]:
+            read = bilinear_sample(image, motion, border=border, derivative=(a, b)).data
+            assert_allclose(read, right_derivative(image, motion, border, a, b), atol=1e-8)
+        inner = np.vdot(bilinear_sample(image, motion, border=border).data, values)
+        assert_allclose(np.vdot(image, splat(values, motion, image.shape[2:], border=border).data), inner, atol=1e-10)
+
+
+@every_voice
+def test_gradients_of_splat(voice):
+    values, motion = np.random.default_rng(1).standard_normal((2, 2, 3, 4)), off_kinks((2, 2, 3, 4), seed=2, reach=3)
+    with use(voice):
+        check.vjp(lambda v, w: splat(v, w, (4, 5)), values, motion)
+        check.adjoint(lambda v, w: splat(v, w, (4, 5)), values, motion)
+        check.second_order(lambda v, w: splat(v, w, (4, 5)), values, motion)
+
+
+@pytest.mark.parametrize(
+    "values, motion, size, border, words",
+    [
+        ((2, 1, 5, 5), (2, 2, 5, 4), (5, 5), "zeros", ["(2, 1, 5, 5)", "(2, 2, 5, 4)", "(N, 2, I, J)"]),
+        ((5, 5), (2, 2, 5, 5), (5, 5), "zeros", ["(5, 5)"]),
+        ((2, 1, 5, 5), (2, 2, 5, 5), (5, 0), "zeros", ["size (5, 0)"]),
+        ((2, 1, 5, 5), (2, 2, 5, 5), (5, 5), "wrap", ["'wrap'", "reflect"]),
+    ],
+)
+def test_errors_of_splat(values, motion, size, border, words):
+    with pytest.raises(ValueError) as failure:
+        splat(np.zeros(values), np.zeros(motion), size, border=border)
+    assert all(word in str(failure.value) for word in ["splat: ", *words])
+
+
+def test_an_unknown_derivative():
+    with pytest.raises(ValueError, match=r"bilinear_sample: unknown derivative \(2, 0\), expected one of \(0, 0\)"):
+        bilinear_sample(np.zeros((1, 1, 3, 3)), np.zeros((1, 2, 3, 3)), derivative=(2, 0))

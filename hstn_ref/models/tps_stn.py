@@ -1,0 +1,79 @@
+"""TPS-STN: one thin-plate spline, then the CNN (section 4.1 (3); Jaderberg et al. 2015).
+
+    localisation    [conv(32, 3x3)] x 2 -> P -> [conv(64, 3x3)] x 2 -> P -> [conv(128, 3x3)] x 2 -> P
+                    -> dense(144) -> dense(32): offsets of 4x4 control points
+    converter       offsets -> motion field, the thin-plate spline of motion/thin_plate_spline.py
+    sampler         images, motion -> warped images, equation (6)
+    classifier      the CNN
+
+The last layer begins with zero weights and biases, so the network begins as the plain CNN. The offsets have no bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autodiff import Tensor
+from autodiff.nn import Conv2d, Dense, Flatten, MaxPool2d, Module, ReLU, Sequential, zeros
+from autodiff.ops import bilinear_sample
+
+from ..motion import tps_motion
+from .base import Classifier, Outputs, ReLUConv2d, conv_padding, feature_size
+from .cnn import cnn_layers
+
+
+def offset_layers(
+    image_size: tuple[int, int], *, outputs: int, channels: int, padding: str, rng: np.random.Generator, dtype: Any
+) -> Sequential:
+    """Images (N, channels, H, W) -> offsets (N, outputs). 586,128 parameters on 60x60 with 32 outputs."""
+    H, W = feature_size("TPSSTN", image_size, 3, 3, padding, convs=2)
+    common: dict[str, Any] = {"padding": conv_padding(padding), "rng": rng, "dtype": dtype}
+    layers: list[Module] = []
+    for inputs, width in ((channels, 32), (32, 64), (64, 128)):
+        layers += [ReLUConv2d(inputs, width, 3, **common), Conv2d(width, width, 3, **common), MaxPool2d(2), ReLU()]
+    last = Dense(144, outputs, rng=rng, dtype=dtype, initial=zeros)
+    return Sequential(*layers, Flatten(), Dense(128 * H * W, 144, rng=rng, dtype=dtype), ReLU(), last)
+
+
+class TPSSTN(Classifier):
+    """The thin-plate spline transformer: 812,570 parameters on 60x60 images with valid convolutions.
+
+    `grid` is the number of rows and columns of control points, `border` the sampler's, `coords` the unit of the
+    offsets, as in `tps_motion`.
+    """
+
+    name = "tps_stn"
+
+    def __init__(
+        self,
+        *,
+        grid: Sequence[int] = (4, 4),
+        image_size: tuple[int, int] = (60, 60),
+        channels: int = 1,
+        classes: int = 10,
+        padding: str = "valid",
+        dropout: float = 0.5,
+        border: str = "zeros",
+        coords: str = "normalised",
+        dtype: Any = np.float32,
+        rng: int | np.random.Generator = 0,
+    ):
+        if len(grid) != 2 or min(grid) < 2:
+            raise ValueError(f"TPSSTN: grid {grid!r}, expected at least 2 rows and 2 columns of control points")
+        R, C = (int(points) for points in grid)
+        options = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
+        super().__init__(image_size, dtype, {**options, "border": border, "coords": coords, "grid": [R, C]})
+        self.grid, self.border, self.coords = (R, C), border, coords
+        rng = np.random.default_rng(rng)
+        common = {"channels": channels, "padding": padding, "rng": rng, "dtype": dtype}
+        self.localisation = offset_layers(self.image_size, outputs=2 * R * C, **common)
+        self.classifier = cnn_layers(self.image_size, classes=classes, rate=dropout, **common)
+
+    def run(self, images: Tensor) -> Outputs:
+        offsets = self.localisation(images)
+        motion = tps_motion(offsets, self.image_size, grid=self.grid, coords=self.coords)
+        output = bilinear_sample(images, motion, border=self.border)  # (6)
+        return Outputs(self.classifier(output), stages={"output": output, "motion": motion})
