@@ -34,8 +34,14 @@ every pixel i with neighbours j in N,
     (A22 + sum_N g_ij) v_i + A12 u_i = c2_i + sum_N g_ij v_j
 
 The unknown is w itself, not dw: then the smoothness has no right-hand side of its own. The matrix is symmetric and positive
-semi-definite. It is solved by successive over-relaxation, in red-black order, whose result does not depend on the
-direction in which the image is walked through.
+semi-definite. It is solved by successive over-relaxation in red-black order, in which the pixels of a colour do not
+depend on each other, so that it does not matter in which direction the image is walked through.
+
+**Matches.** Where a motion w1 is known from elsewhere, with a weight beta, the energy has one more term (ldof.py), and (7)
+gains
+
+    beta Psi( |w - w1|^2 )                                                                               (9)
+    s = beta / sqrt( |w - w1|^2 + EPS^2 ):    A11 += s,   A22 += s,   c += s w1                           (10)
 
 Source: Brox, Bruhn, Papenberg, Weickert (2004), equations (8) to (14) of their section 3 and the lagged scheme there.
 """
@@ -55,16 +61,26 @@ EPS = 1e-3  # of Psi, in grey levels and in pixels
 STENCIL = np.array([1, -8, 0, 8, -1]) / 12  # (2)
 
 
+FIXED_POINTS = 5  # times that (5) to (7) are computed
+OMEGA = 1.85  # over-relaxation
+
+
 @dataclass(frozen=True)
 class Weights:
-    """The energy (3) or (4), and how it is minimised."""
+    """The energy (3) or (4), and how hard (8) is worked on."""
 
     alpha: float  # smoothness
     gamma: float  # gradient constancy
     joint: bool  # (3), otherwise (4)
-    fixed_points: int  # times that (5) to (7) are computed
-    relaxations: int  # sweeps on (8) each time
-    omega: float  # over-relaxation
+    relaxations: int  # sweeps for every fixed point
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Positions whose motion is known, more or less: what ldof adds to the energy."""
+
+    motion: np.ndarray  # (2, H, W), pixels
+    weight: np.ndarray  # (H, W), 0 where nothing is known
 
 
 def derivative(image: np.ndarray, axis: int) -> np.ndarray:
@@ -81,7 +97,7 @@ def warp(image: np.ndarray, motion: np.ndarray) -> np.ndarray:
 def inside(motion: np.ndarray) -> np.ndarray:
     """m: whether p + motion(p) is inside the image, (H, W), 1 or 0 in the dtype of the motion."""
     _, H, W = motion.shape
-    x, y = np.arange(W) + motion[0], np.arange(H)[:, None] + motion[1]
+    x, y = np.arange(W, dtype=motion.dtype) + motion[0], np.arange(H, dtype=motion.dtype)[:, None] + motion[1]
     return ((x >= 0) & (x <= W - 1) & (y >= 0) & (y <= H - 1)).astype(motion.dtype)
 
 
@@ -96,11 +112,17 @@ def constancies(target: np.ndarray, source: np.ndarray, w0: np.ndarray) -> np.nd
     return rows.reshape(C, 3, 3, H, W) / np.sqrt(target.dtype.type(C))
 
 
-def minimise(rows: np.ndarray, mask: np.ndarray, w0: np.ndarray, weights: Weights) -> np.ndarray:
-    """The motion (2, H, W) that minimises (3) or (4), from w0."""
+def minimise(
+    rows: np.ndarray, mask: np.ndarray, w0: np.ndarray, weights: Weights, matches: Matches | None = None
+) -> np.ndarray:
+    """The motion (2, H, W) that minimises (3) or (4), and (9) where there are matches, from w0."""
     w = w0.copy()
-    for _ in range(weights.fixed_points):
+    for _ in range(FIXED_POINTS):
         gx, gy = sweeps.diffusivity(w, weights.alpha, EPS)
         system = sweeps.data_term(rows, mask, w, w0, weights.gamma, weights.joint, EPS)
-        sweeps.relax(w, system, gx, gy, weights.relaxations, weights.omega)
+        if matches is not None:
+            s = matches.weight / np.sqrt(np.sum((w - matches.motion) ** 2, axis=0) + np.float32(EPS**2))
+            system[[0, 2]] += s  # A11 and A22
+            system[3:] += s * matches.motion  # (10)
+        sweeps.relax(w, system, gx, gy, weights.relaxations, OMEGA)
     return w
