@@ -8,7 +8,9 @@ The first two lines are those of brox.py, with Psi apart. The third holds the mo
 (matching.py) wherever they lie in the image; rho is how much one trusts a match. What is small and moves far vanishes from
 the coarse levels of a pyramid, and no warping brings it back: the matches do.
 
-alpha = 30, beta = 300, gamma = 5, eta = 0.95, and a coarsest level of 15 pixels, as in the authors' program. As there, too:
+alpha = 30, beta = 300, gamma = 5, eta = 0.95, and a coarsest level of 15 pixels, as in the authors' program, which sums over three
+channels where variational.py takes the mean: Psi of a sum is sqrt(3) times that of a mean, so alpha and beta are divided by
+that here. As there, too:
 
 - Residuals are divided by the root of |grad|, so that an edge counts by its position more than by its contrast: r_0
   by sqrt |grad G|, the rows of the gradient by the roots of |(G_xx, G_xy)| and |(G_xy, G_yy)|.                (2)
@@ -32,12 +34,12 @@ from hstn_ref.flow.pyramid import resize, resize_motion, sizes
 from hstn_ref.flow.variational import Matches, Weights, constancies, inside, minimise
 
 SMOOTHING = 0.8  # pixels
-ALPHA, BETA, GAMMA = 30.0, 300.0, 5.0
+ALPHA, BETA, GAMMA = 30 / 3**0.5, 300 / 3**0.5, 5.0
 ETA = 0.95
 COARSEST = 15  # pixels, the shorter side of the coarsest level
 SWEEPS = 5
 LAST = 5  # times that the finest level is done without matches
-TINY = 1.0  # grey levels a pixel, added to |grad| before it divides
+TINY = 0.01  # grey levels a pixel, added to |grad| before it divides
 
 
 def ldof(source: Any, target: Any) -> np.ndarray:
