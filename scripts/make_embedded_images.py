@@ -3,9 +3,9 @@
     pip install scikit-image==0.26.0        # in any environment: only its folder of data is read
     python scripts/make_embedded_images.py path/to/site-packages/skimage/data
 
-Writes hstn_ref/data/photographs/NAME.png, the central square of each photograph at 256x256 and one face, grey where the original is
-grey, and photographs.json with provenance, licence and SHA-256. Only photographs in the public domain or under CC0
-are taken.
+Writes hstn_ref/data/photographs/NAME.png, the central square of each photograph at 256x256 and one face, grey where
+the original is grey, and photographs.json with provenance, licence and SHA-256. Only photographs in the public domain
+or under CC0 are taken.
 """
 
 import hashlib

@@ -10,8 +10,8 @@
     e    = a G_sigma * n,   n uniform in (-1, 1)^2 at every pixel, a such that the mean of |e|^2 is rms^2   (3)
 
 (3) is the field of Simard, Steinkraus and Platt (2003), parameterised by what one sees, the root-mean-square
-displacement in pixels, instead of by the factor a. The source is a window of a larger image, the canvas, and the target is
-sampled from the canvas at p + w(p): one interpolation, so w is exact. It must not fold: a field for which
+displacement in pixels, instead of by the factor a. The source is a window of a larger image, the canvas, and the
+target is sampled from the canvas at p + w(p): one interpolation, so w is exact. It must not fold: a field for which
 
     det(1 + dw/dp) <= 0                                                                                (4)
 
@@ -19,8 +19,8 @@ anywhere is drawn again. The motion of the other direction, source(q) = target(q
 
     v(q) = -w(q + v(q))                                                                                (5)
 
-by fixed point. It converges where (1) turns and stretches little, |dw/dp| < 1. Since source and target may trade places, one
-pair serves both readings, "the target is deformed" and "the source is".
+by fixed point. It converges where (1) turns and stretches little, |dw/dp| < 1. Since source and target may trade
+places, one pair serves both readings, "the target is deformed" and "the source is".
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 
     motion = brox(source, target)  # (2, H, W), pixels, x first: target(p) ~ source(p + motion(p))
 
-Read in this order: variational, brox; matching, ldof; dense_sift, belief, sift_flow. The mathematics stands in NumPy; what visits
-every pixel in turn is compiled (sweeps.py, belief.py) and computes with one thread, the same bits every time.
+Read in this order: variational, brox; matching, ldof; dense_sift, belief, sift_flow. The mathematics stands in NumPy;
+what visits every pixel in turn is compiled (sweeps.py, belief.py) and computes with one thread, the same bits every
+time.
 """
 
 from .brox import brox

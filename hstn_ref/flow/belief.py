@@ -1,25 +1,26 @@
 """Belief propagation for sift_flow: the labels of two coupled planes, compiled.
 
-A motion (u, v) has a plane of nodes for u and one for v. A node of plane k has L = 2 R + 1 labels: label l of pixel p is the
-component offset[k, p] + l - R. The energy, to be made small over all labels:
+A motion (u, v) has a plane of nodes for u and one for v. A node of plane k has L = 2 R + 1 labels: label l of pixel p
+is the component offset[k, p] + l - R. The energy, to be made small over all labels:
 
-    E = sum_p  D[p, l_v, l_u]  +  eta (|u_p| + |v_p|)  +  sum_{neighbours pq}  min(alpha |u_p - u_q|, d) + the same of v     (1)
+    E = sum_p  D[p, l_v, l_u]  +  eta (|u_p| + |v_p|)
+      + sum_{neighbours pq}  min(alpha |u_p - u_q|, d) + min(alpha |v_p - v_q|, d)                        (1)
 
-D couples the planes at a pixel, the last sum couples the pixels of a plane. So a node has five neighbours, four in the plane and its
-twin in the other one, and five messages come in, a number a label. With h the range term eta |.| and all messages but the
-receiver's own,
+D couples the planes at a pixel, the last sum couples the pixels of a plane. So a node has five neighbours, four in
+the plane and its twin in the other one, and five messages come in, a number a label. With h the range term eta |.|
+and all messages but the receiver's own,
 
-    to a neighbour q    m[l_q] = min_l  h[l] + min(alpha |component of l_q at q - component of l at p|, d)               (2)
-    to the twin         m[l_v] = min_{l_u}  h[l_u] + D[l_v, l_u]                                                        (3)
-    belief              b[l] = the range term + all five messages;   the label is where it is least                    (4)
+    to a neighbour q    m[l_q] = min_l  h[l] + min(alpha |component of l_q at q - that of l at p|, d)      (2)
+    to the twin         m[l_v] = min_{l_u}  h[l_u] + D[l_v, l_u]                                          (3)
+    belief              b[l] = the range term + all five messages; the label is where it is least        (4)
 
-(2) takes O(L) steps: two passes, h[l] = min(h[l], h[l - 1] + alpha) upwards and the same downwards, are the minimum over all l without
-d; extended with slope alpha beyond the window and cut off at min(h) + d it is (2). Messages are known up to a constant; their
-least entry is made 0.
+(2) takes O(L) steps: two passes, h[l] = min(h[l], h[l - 1] + alpha) upwards and the same downwards, are the minimum
+over all l without d; extended with slope alpha beyond the window and cut off at min(h) + d it is (2). Messages are
+known up to a constant; their least entry is made 0.
 
-The order: iteration n works on plane n % 2, in the order of reading (messages to the right and down) when n % 4 < 2, backwards
-(left and up) otherwise. Twins speak to each other while n % 8 < 4. On a single row (2) and (3) are exact if D is a sum of a
-function of l_u and one of l_v; in general this is a heuristic, and a good one.
+The order: iteration n works on plane n % 2, in the order of reading (messages to the right and down) when n % 4 < 2,
+backwards (left and up) otherwise. Twins speak to each other while n % 8 < 4. On a single row (2) and (3) are exact if
+D is a sum of a function of l_u and one of l_v; in general this is a heuristic, and a good one.
 
 Source: Liu, Yuen and Torralba (2011), section 2.3; Felzenszwalb and Huttenlocher (2006) for the passes of (2).
 """
@@ -33,7 +34,7 @@ LEFT, RIGHT, UP, DOWN, TWIN = range(5)  # where a message comes from
 @njit(cache=True)
 def data_cost(s1, s2, offset, R):
     """|s1(p) - s2(p + w)|_1 for all labels, (H, W, L, L) float32 by [l_v, l_u], and infinity where p + w is outside."""
-    H, W, K = s1.shape
+    H, W, _ = s1.shape
     L = 2 * R + 1
     D = np.full((H, W, L, L), np.float32(np.inf))
     for i in range(H):

@@ -1,5 +1,5 @@
-"""Optical flow after Brox, Bruhn, Papenberg and Weickert: High Accuracy Optical Flow Estimation Based on a Theory for Warping
-(ECCV 2004).
+"""Optical flow after Brox, Bruhn, Papenberg and Weickert: High Accuracy Optical Flow Estimation Based on a Theory for
+Warping (ECCV 2004).
 
     I1, I2    target and source, grey levels stretched to 0..255, smoothed by a Gaussian of sigma 0.8
     w         the motion, target(p) ~ source(p + w(p))
@@ -8,10 +8,10 @@
     E(w) = sum_p  Psi( |I2(p + w) - I1(p)|^2 + gamma |grad I2(p + w) - grad I1(p)|^2 )
          + alpha sum_p  Psi( |grad u|^2 + |grad v|^2 )                                                    (1)
 
-Grey levels should be alike, gradients should be alike (which survives a change of brightness), and the motion should be smooth
-but may jump. Psi makes all three robust: it grows like |s|, not like s^2. Nothing in the data term is linearised until the
-level at which it is solved, hence "warping": from a level of the pyramid to the next finer one, the source is warped by
-the motion so far and only an increment is estimated (variational.py).
+Grey levels should be alike, gradients should be alike (which survives a change of brightness), and the motion should
+be smooth but may jump. Psi makes all three robust: it grows like |s|, not like s^2. Nothing in the data term is
+linearised until the level at which it is solved, hence "warping": from a level of the pyramid to the next finer one,
+the source is warped by the motion so far and only an increment is estimated (variational.py).
 
 Two presets:
 
@@ -19,9 +19,10 @@ Two presets:
     brox2004   joint, (1)   80     100    0.95   no        the paper's weights and its slow pyramid
     tuned      separate     8      2      0.9    5x5       Psi(brightness) + gamma Psi(gradient)
 
-Both go down to a shorter side of 8 pixels, since the largest motion that is found is a few pixels there, and do 5 fixed
-points of 10 sweeps with omega = 1.85 on every level. In `tuned` each constancy may fail on its own, and a median removes what
-is left of outliers after every level. gamma is not comparable between the two: with Psi apart, 100 is far too much.
+Both go down to a shorter side of 8 pixels, since the largest motion that is found is a few pixels there, and do 5
+fixed points of 10 sweeps with omega = 1.85 on every level. In `tuned` each constancy may fail on its own, and a
+median removes what is left of outliers after every level. gamma is not comparable between the two: with Psi apart,
+100 is far too much.
 """
 
 from __future__ import annotations

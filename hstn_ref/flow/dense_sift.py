@@ -6,7 +6,8 @@
     raw(p)   cell_k(p + 3 (i, j)),   i, j = -1, 0, 1, 2, positions clamped to the image: 4 x 4 x 8 = 128     (3)
     s(p)     floor( 255 raw / (|raw| + 0.01) )                                                             (4)
 
-No window, no rotation and no clipping as in Lowe's SIFT. The 0.01 belongs to images between 0 and 1: it keeps flat regions flat.
+No window, no rotation and no clipping as in Lowe's SIFT. The 0.01 belongs to images between 0 and 1: it keeps flat
+regions flat.
 
 Source: Liu, Yuen and Torralba (2011), section 2.1.
 """

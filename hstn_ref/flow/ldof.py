@@ -4,13 +4,13 @@
          + alpha sum_p  Psi( |grad u|^2 + |grad v|^2 )
          + beta sum_p  rho(p) Psi( |w(p) - w1(p)|^2 )                                                     (1)
 
-The first two lines are those of brox.py, with Psi apart. The third holds the motion near matches w1 of descriptors, found beforehand
-(matching.py) wherever they lie in the image; rho is how much one trusts a match. What is small and moves far vanishes from
-the coarse levels of a pyramid, and no warping brings it back: the matches do.
+The first two lines are those of brox.py, with Psi apart. The third holds the motion near matches w1 of descriptors,
+found beforehand (matching.py) wherever they lie in the image; rho is how much one trusts a match. What is small and
+moves far vanishes from the coarse levels of a pyramid, and no warping brings it back: the matches do.
 
-alpha = 30, beta = 300, gamma = 5, eta = 0.95, and a coarsest level of 15 pixels, as in the authors' program, which sums over three
-channels where variational.py takes the mean: Psi of a sum is sqrt(3) times that of a mean, so alpha and beta are divided by
-that here. As there, too:
+alpha = 30, beta = 300, gamma = 5, eta = 0.95, and a coarsest level of 15 pixels, as in the authors' program, which
+sums over three channels where variational.py takes the mean: Psi of a sum is sqrt(3) times that of a mean, so alpha
+and beta are divided by that here. As there, too:
 
 - Residuals are divided by the root of |grad|, so that an edge counts by its position more than by its contrast: r_0
   by sqrt |grad G|, the rows of the gradient by the roots of |(G_xx, G_xy)| and |(G_xy, G_yy)|.                (2)

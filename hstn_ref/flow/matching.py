@@ -1,15 +1,15 @@
 """Matches of histograms of gradients between two images, for ldof.
 
-    1. **Histograms.** At every pixel the gradient (-1, 0, 1)/2 votes with its length for one of 15 directions; votes are summed
-       over the channels (a grey image counts three times, as if it were coloured), smoothed around the circle by
-       a Gaussian of sigma 0.8 bins, and summed over 7x7 pixels.                                          (1)
-    2. **Descriptor** d(p): the histograms at p + {-4, 0, 4}^2, 135 numbers. Distance D = |d1 - d2|^2.      (2)
-    3. **Points** p of the target: every fourth pixel both ways, where the cornerness, |grad| times the smaller eigenvalue of the
-       structure tensor (sigma 4), is at least an eighth of its mean.                                    (3)
-    4. **Candidates** q of the source: at most RADIUS pixels from p along both axes, with an energy |d|^2 between half and twice
-       that of p, and a squared colour difference of at most 300, summed over three channels.            (4)
-    5. **Match**: the candidate of least D. It is kept if the best match of q among the pixels of the target lies within one
-       pixel of p. With D1 the least and D2 the next one, rho = (D2 - D1) / D1, at most MOST.               (5)
+1. **Histograms.** At every pixel the gradient (-1, 0, 1)/2 votes with its length for one of 15 directions. Votes are
+   summed over three channels (a grey image counts three times), smoothed around the circle by a Gaussian of sigma 0.8
+   bins, and averaged over 7x7 pixels.                                                                    (1)
+2. **Descriptor** d(p): the histograms at p + {-4, 0, 4}^2, 135 numbers. Distance D = |d1 - d2|^2.        (2)
+3. **Points** p of the target: every fourth pixel both ways, where the cornerness, |grad| times the smaller eigenvalue
+   of the structure tensor (sigma 4), is at least an eighth of its mean.                                  (3)
+4. **Candidates** q of the source: at most RADIUS pixels from p along both axes, with an energy |d|^2 between half and
+   twice that of p, and a squared colour difference of at most 300, summed over three channels.           (4)
+5. **Match**: the candidate of least D. It is kept if the best match of q among the pixels of the target lies within
+   one pixel of p. With D1 the least and D2 the next one, rho = (D2 - D1) / D1, at most MOST.             (5)
 
 Source: Brox and Malik (2011), section 3.2, "dense" matching of histograms of oriented gradients.
 """
@@ -70,7 +70,7 @@ def interesting(image: np.ndarray) -> np.ndarray:
 @njit(cache=True)
 def _best(d1, d2, image1, image2, points, radius, colour):
     """(4), (5): the best candidate (M, 2) in image 2 for points of image 1, or (-1, -1), and (D2 - D1) / D1."""
-    H, W, K = d1.shape
+    H, W, _ = d1.shape
     C = image1.shape[0]
     found = np.full((len(points), 2), -1)
     rho = np.zeros(len(points), d1.dtype)

@@ -1,5 +1,5 @@
-"""SIFT flow after Liu, Yuen and Torralba: SIFT Flow: Dense Correspondence across Scenes and its Applications (IEEE TPAMI
-33(5), 2011).
+"""SIFT flow after Liu, Yuen and Torralba: SIFT Flow: Dense Correspondence across Scenes and its Applications (IEEE
+TPAMI 33(5), 2011).
 
     s1, s2    descriptors of target and source at every pixel, 128 numbers 0..255 (dense_sift.py)
     w = (u, v)   the motion in whole pixels
@@ -7,21 +7,22 @@
     E(w) = sum_p  |s1(p) - s2(p + w(p))|_1  +  eta sum_p |u| + |v|
          + sum_{neighbours pq}  min(alpha |u_p - u_q|, d) + min(alpha |v_p - v_q|, d)                     (1)
 
-Descriptors should match, the motion should be small, and neighbours should move alike, up to a limit d from which on it does not
-matter how unlike they are. The motion is discrete, so nothing is linearised and no start is needed, but it is never better
-than whole pixels: rounding the truth costs 0.38 pixels on average.
+Descriptors should match, the motion should be small, and neighbours should move alike, up to a limit d from which on
+it does not matter how unlike they are. The motion is discrete, so nothing is linearised and no start is needed, but
+it is never better than whole pixels: rounding the truth costs 0.38 pixels on average.
 
-alpha = 510, d = 10200, eta = 1.275, on four levels, as in the demonstration of the authors' program. The first truncation of the paper's
-(1), of the data term, is switched off there, and so it is here. Descriptors are computed once and averaged on the way to coarser
-levels; eta doubles with every level, as a pixel there is two of the next finer. On the coarsest level all motions up to 10 pixels
-are candidates, and after that those around the motion so far: 4, 3 and 2 pixels around, on the finest 25 in all. A candidate
-outside the source costs as much as the median of those inside. (1) is minimised by belief propagation (belief.py), 60
+alpha = 510, d = 10200, eta = 1.275, on four levels, as in the demonstration of the authors' program. The first
+truncation of the paper's (1), of the data term, is switched off there, and so it is here. Descriptors are computed
+once and averaged on the way to coarser levels, after a Gaussian of five taps, sigma 0.67 (3); eta doubles with every
+level, as a pixel there is two of the next finer. On the coarsest level all motions up to 10 pixels are candidates,
+and after that those around the motion so far: 4, 3 and 2 pixels around, on the finest 25 in all. A candidate outside
+the source costs as much as the median of those inside. (1) is minimised by belief propagation (belief.py), 60
 iterations on the coarsest level, 30 on the others. Its messages begin with those of a coarser grid of nodes:
 
-    a node for 2x2 pixels: its data cost is their sum for equal labels, its offset their mean, eta / 2, 20 iterations  (2)
+    a node for 2x2 pixels: data cost their sum for equal labels, offset their mean, eta / 2, 20 iterations   (2)
 
-and so on, over 2 grids on the coarsest level and 1, 2, 3 on the next ones. Without, one pixel alone knows too little of u when it
-does not know v: the median error doubles and more.
+and so on, over 2 grids on the coarsest level and 1, 2, 3 on the next ones. Without, one pixel alone knows too little
+of u when it does not know v: the median error doubles and more.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from hstn_ref.flow.belief import data_cost, labels, propagate
 from hstn_ref.flow.dense_sift import dense_sift
@@ -42,6 +42,8 @@ RADII = (2, 3, 4, 10)  # pixels of the level, fine to coarse
 ITERATIONS = (30, 30, 30, 60)
 GRIDS = (3, 2, 1, 2)  # coarser grids of nodes on each level
 GRID_ITERATIONS = 20
+GAUSSIAN = np.exp(-(np.arange(-2, 3) ** 2) / (2 * 0.67**2))  # (3)
+HALVING = np.convolve(GAUSSIAN / GAUSSIAN.sum(), [0.5, 0.5])
 SMALLEST = 32  # pixels: 4 on the coarsest level
 
 
@@ -92,7 +94,11 @@ def multigrid(cost: np.ndarray, offset: np.ndarray, eta: float, iterations: int,
 
 
 def halve(s: np.ndarray) -> np.ndarray:
-    """Descriptors (H, W, K) -> (H // 2, W // 2, K): smoothed by a Gaussian of sigma 0.67, then the mean of 2x2 pixels."""
-    H, W, K = (s.shape[0] // 2, s.shape[1] // 2, s.shape[2])
-    smooth = gaussian_filter(s.astype(np.float32), (0.67, 0.67, 0), mode="nearest", radius=2)
-    return np.rint(smooth[: 2 * H, : 2 * W].reshape(H, 2, W, 2, K).mean(axis=(1, 3))).astype(np.uint8)
+    """Descriptors (H, W, K) -> (H // 2, W // 2, K): smoothed by (3), then the mean of 2x2 pixels."""
+    for axis in (0, 1):
+        n = s.shape[axis] // 2
+        ends = [(2, 2) if a == axis else (0, 0) for a in range(3)]
+        padded = np.moveaxis(np.pad(s, ends, mode="edge"), axis, 0)
+        smooth = sum(np.float32(tap) * padded[i : i + 2 * n : 2] for i, tap in enumerate(HALVING))
+        s = np.moveaxis(np.asarray(smooth), 0, axis)
+    return np.ascontiguousarray(np.rint(s).astype(np.uint8))

@@ -111,7 +111,7 @@ def _add_image(y, a, u, b, v):
 
 @njit(cache=True)
 def relax(w, system, gx, gy, sweeps, omega):
-    """(8): sweeps of successive over-relaxation on w (2, H, W), in place: red pixels, i + j even, first, then black ones."""
+    """(8): sweeps of over-relaxation on w (2, H, W), in place: red pixels, i + j even, first, then black ones."""
     _, H, W = w.shape
     f = np.empty((2, H, W), w.dtype)
     tiny, omega, rest = w.dtype.type(1e-12), w.dtype.type(omega), w.dtype.type(1 - omega)
@@ -139,8 +139,8 @@ def relax(w, system, gx, gy, sweeps, omega):
 def median5(w):
     """The median of the 5x5 pixels around every pixel of every plane of w (K, H, W); the border is repeated.
 
-    Neither the greatest nor the least of any 14 of 25 numbers is their median: drop both, take another one, and go on with
-    13, with 12, until of three one is left. For a row of all planes at a time.
+    Neither the greatest nor the least of any 14 of 25 numbers is their median: drop both, take another one, and go on
+    with 13, with 12, until of three one is left. For a row of all planes at a time.
     """
     K, H, W = w.shape
     y = np.empty_like(w)

@@ -5,14 +5,15 @@
     m           1 where p + w0(p) is inside the image, otherwise 0
     Psi(s2)     sqrt(s2 + EPS^2), a rounded |s|
 
-**Linearise.** With I2w(p) = I2(p + w0(p)), G = (I1 + I2w)/2 and Iz = I2w - I1, the three constancy assumptions of a channel
-are rows (a, b, z), each with a residual that is linear in the increment:
+**Linearise.** With I2w(p) = I2(p + w0(p)), G = (I1 + I2w)/2 and Iz = I2w - I1, the three constancy assumptions of a
+channel are rows (a, b, z), each with a residual that is linear in the increment:
 
     brightness       r_0 = Iz  + G_x  du + G_y  dv
     gradient, x      r_1 = Iz_x + G_xx du + G_xy dv                     r_k = z_k + a_k du + b_k dv          (1)
     gradient, y      r_2 = Iz_y + G_xy du + G_yy dv
 
-I2w is differentiated, not the derivatives of I2 warped: the gradient of I2(p + w(p)) is comparable to that of I1 where w turns
+I2w is differentiated, not the derivatives of I2 warped: the gradient of I2(p + w(p)) is comparable to that of I1
+where w turns
 or stretches. Derivatives are (1, -8, 0, 8, -1)/12, the border repeated.                                     (2)
 
 **Minimise** the sum over the pixels, with sums over the channels divided by C,
@@ -20,10 +21,11 @@ or stretches. Derivatives are (1, -8, 0, 8, -1)/12, the border repeated.        
     joint       m Psi( r_0^2 + gamma (r_1^2 + r_2^2) )             + alpha Psi( |grad u|^2 + |grad v|^2 )    (3)
     separate    m Psi( r_0^2 ) + gamma m Psi( r_1^2 + r_2^2 )      + alpha Psi( |grad u|^2 + |grad v|^2 )    (4)
 
-**Lag the nonlinearity.** With Psi' (up to the factor 2) taken at the last w, the energy is quadratic and its minimum solves, at
-every pixel i with neighbours j in N,
+**Lag the nonlinearity.** With Psi' (up to the factor 2) taken at the last w, the energy is quadratic and its minimum
+solves, at every pixel i with neighbours j in N,
 
-    g_ij = alpha / sqrt( |grad u|^2 + |grad v|^2 + EPS^2 )  on the edge ij: the difference across it, and the mean of the
+    g_ij = alpha / sqrt( |grad u|^2 + |grad v|^2 + EPS^2 )  on the edge ij: the difference across it, and the mean of
+    the
            central differences along it; no edge leaves the image                                            (5)
     p_0  = m / sqrt( r_0^2 + gamma (r_1^2 + r_2^2) + EPS^2 ),  p_1 = p_2 = gamma p_0              joint       (6)
     p_0  = m / sqrt( r_0^2 + EPS^2 ),  p_1 = p_2 = m gamma / sqrt( r_1^2 + r_2^2 + EPS^2 )        separate
@@ -33,12 +35,12 @@ every pixel i with neighbours j in N,
     (A11 + sum_N g_ij) u_i + A12 v_i = c1_i + sum_N g_ij u_j                                                 (8)
     (A22 + sum_N g_ij) v_i + A12 u_i = c2_i + sum_N g_ij v_j
 
-The unknown is w itself, not dw: then the smoothness has no right-hand side of its own. The matrix is symmetric and positive
-semi-definite. It is solved by successive over-relaxation in red-black order, in which the pixels of a colour do not
-depend on each other, so that it does not matter in which direction the image is walked through.
+The unknown is w itself, not dw: then the smoothness has no right-hand side of its own. The matrix is symmetric and
+positive semi-definite. It is solved by successive over-relaxation in red-black order, in which the pixels of a colour
+do not depend on each other, so that it does not matter in which direction the image is walked through.
 
-**Matches.** Where a motion w1 is known from elsewhere, with a weight beta, the energy has one more term (ldof.py), and (7)
-gains
+**Matches.** Where a motion w1 is known from elsewhere, with a weight beta, the energy has one more term (ldof.py),
+and (7) gains
 
     beta Psi( |w - w1|^2 )                                                                               (9)
     s = beta / sqrt( |w - w1|^2 + EPS^2 ):    A11 += s,   A22 += s,   c += s w1                           (10)
