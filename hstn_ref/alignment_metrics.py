@@ -25,8 +25,8 @@ def central(images: np.ndarray, part: float = PART) -> np.ndarray:
     """
     if not 0 < part <= 1:
         raise ValueError(f"central: part is {part}, expected 0 < part <= 1")
-    rows, columns = ((n - max(1, round(part * n))) // 2 for n in images.shape[-2:])
     H, W = images.shape[-2:]
+    rows, columns = (min(round(n * (1 - part) / 2), (n - 1) // 2) for n in (H, W))
     return images[..., rows : H - rows, columns : W - columns]
 
 

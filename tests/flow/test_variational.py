@@ -1,4 +1,7 @@
-"""The linear system of a level against dense linear algebra, energies written out in loops, and the scheme's symmetries."""
+"""The linear system of a level against dense linear algebra, energies written out in loops, and the scheme's
+symmetries."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -135,7 +138,7 @@ def test_fixed_points_lower_the_energy(joint, shift):
         energies.append(energy(rows, mask, w0, w, weights))
     assert energies[-1] < 0.2 * energies[0]
     # The last ones differ by little: an edge's derivative along it makes (5) a near, not an exact, majorant.
-    assert all(after <= before * 1.001 for before, after in zip(energies, energies[1:], strict=False))
+    assert all(after <= before * 1.001 for before, after in itertools.pairwise(energies))
 
 
 def test_derivatives_are_exact_for_polynomials_of_degree_four():
