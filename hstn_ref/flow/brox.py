@@ -1,7 +1,7 @@
 """Optical flow after Brox, Bruhn, Papenberg and Weickert: High Accuracy Optical Flow Estimation Based on a Theory for
 Warping (ECCV 2004).
 
-    I1, I2    target and source, grey levels stretched to 0..255, smoothed by a Gaussian of sigma 0.8
+    I1, I2    target and source, grey levels stretched to 0..255, smoothed by a Gaussian
     w         the motion, target(p) ~ source(p + w(p))
     Psi(s2)   sqrt(s2 + 0.001^2)
 
@@ -15,14 +15,15 @@ the source is warped by the motion so far and only an increment is estimated (va
 
 Two presets:
 
-    preset     data term    alpha  gamma  eta    median
-    brox2004   joint, (1)   80     100    0.95   no        the paper's weights and its slow pyramid
-    tuned      separate     8      2      0.9    5x5       Psi(brightness) + gamma Psi(gradient)
+    preset     data term    alpha  gamma  Gaussian   eta    median
+    brox2004   joint, (1)   80     100    0.8        0.95   no        the paper's weights and its slow pyramid
+    tuned      separate     8      2      0.5        0.9    5x5       Psi(brightness) + gamma Psi(gradient)
 
 Both go down to a shorter side of 8 pixels, since the largest motion that is found is a few pixels there, and do 5
 fixed points of 10 sweeps with omega = 1.85 on every level. In `tuned` each constancy may fail on its own, and a
 median removes what is left of outliers after every level. gamma is not comparable between the two: with Psi apart,
-100 is far too much.
+100 is far too much. On noisy images (sigma 5 grey
+levels) a Gaussian of 0.8 would be a tenth better in `tuned`, on clean ones it is a fifth worse.
 """
 
 from __future__ import annotations
@@ -38,20 +39,20 @@ from hstn_ref.flow.pyramid import resize, resize_motion, sizes
 from hstn_ref.flow.sweeps import median5
 from hstn_ref.flow.variational import Weights, constancies, inside, minimise
 
-SMOOTHING = 0.8  # pixels, sigma of the Gaussian before all else
 COARSEST = 8  # pixels, the shorter side of the coarsest level
 
 
 @dataclass(frozen=True)
 class Preset:
     weights: Weights
+    sigma: float  # of the Gaussian before all else, pixels
     eta: float  # a level's size over that of the next finer one
     median: bool  # of the motion, after every level
 
 
 PRESETS = {
-    "brox2004": Preset(Weights(alpha=80, gamma=100, joint=True, relaxations=10), eta=0.95, median=False),
-    "tuned": Preset(Weights(alpha=8, gamma=2, joint=False, relaxations=10), eta=0.9, median=True),
+    "brox2004": Preset(Weights(alpha=80, gamma=100, joint=True, relaxations=10), sigma=0.8, eta=0.95, median=False),
+    "tuned": Preset(Weights(alpha=8, gamma=2, joint=False, relaxations=10), sigma=0.5, eta=0.9, median=True),
 }
 
 
@@ -70,7 +71,8 @@ def brox(source: Any, target: Any, *, preset: str = "tuned") -> np.ndarray:
 
 
 def _coarse_to_fine(source: np.ndarray, target: np.ndarray, preset: Preset) -> np.ndarray:
-    source, target = (gaussian_filter(image, (0, SMOOTHING, SMOOTHING), mode="nearest") for image in (source, target))
+    sigmas = (0, preset.sigma, preset.sigma)
+    source, target = (gaussian_filter(image, sigmas, mode="nearest") for image in (source, target))
     levels = sizes(target.shape[1:], preset.eta, COARSEST)
     w = np.zeros((2, *levels[0]), np.float32)
     for size in levels:
