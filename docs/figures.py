@@ -55,7 +55,7 @@ def classical_flow(path: Path) -> None:
         below.set_title("|warped source - target|" if name == "truth" else " ", color=INK, fontsize=9)
     for axes in figure.axes:
         axes.set(xticks=[], yticks=[])
-    figure.savefig(path, dpi=75)
+    figure.savefig(path, dpi=62)
 
 
 def sampler(path: Path) -> None:

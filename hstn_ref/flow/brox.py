@@ -23,7 +23,7 @@ Both go down to a shorter side of 8 pixels, since the largest motion that is fou
 fixed points of 10 sweeps with omega = 1.85 on every level. In `tuned` each constancy may fail on its own, and a
 median removes what is left of outliers after every level. gamma is not comparable between the two: with Psi apart,
 100 is far too much. On noisy images (sigma 5 grey
-levels) a Gaussian of 0.8 would be a tenth better in `tuned`, on clean ones it is a fifth worse.
+levels) a Gaussian of 0.8 would be a tenth better in `tuned`, on clean ones it was a fifth worse.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ channel are rows (a, b, z), each with a residual that is linear in the increment
 
 I2w is differentiated, not the derivatives of I2 warped: the gradient of I2(p + w(p)) is comparable to that of I1
 where w turns
-or stretches. Derivatives are (1, -8, 0, 8, -1)/12, the border repeated.                                     (2)
+or stretches. It is read by cubic convolution. Derivatives are (1, -8, 0, 8, -1)/12, the border repeated.                                     (2)
 
 **Minimise** the sum over the pixels, with sums over the channels divided by C,
 
@@ -55,8 +55,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from autodiff import Tensor, no_grad
-from autodiff.ops import bilinear_sample
 from hstn_ref.flow import sweeps
 
 EPS = 1e-3  # of Psi, in grey levels and in pixels
@@ -90,12 +88,6 @@ def derivative(image: np.ndarray, axis: int) -> np.ndarray:
     return correlate1d(image, STENCIL, axis, mode="nearest")
 
 
-def warp(image: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """image (C, H, W) read at p + motion(p), its edge continued."""
-    with no_grad():
-        return bilinear_sample(Tensor(image[None]), Tensor(motion[None]), border="edge").data[0]
-
-
 def inside(motion: np.ndarray) -> np.ndarray:
     """m: whether p + motion(p) is inside the image, (H, W), 1 or 0 in the dtype of the motion."""
     _, H, W = motion.shape
@@ -105,7 +97,7 @@ def inside(motion: np.ndarray) -> np.ndarray:
 
 def constancies(target: np.ndarray, source: np.ndarray, w0: np.ndarray) -> np.ndarray:
     """The rows (a, b, z) of (1), divided by sqrt(C): images (C, H, W) -> (C, 3, 3, H, W)."""
-    warped = warp(source, w0)
+    warped = sweeps.warp(source, w0)
     mean, z = (target + warped) / 2, warped - target
     x, y = derivative(mean, 2), derivative(mean, 1)
     xx, xy, yy = derivative(x, 2), derivative(x, 1), derivative(y, 1)

@@ -149,6 +149,26 @@ def test_derivatives_are_exact_for_polynomials_of_degree_four():
     np.testing.assert_allclose(derivative(image, 1), 0, atol=1e-9)
 
 
+@given(seeds, st.sampled_from([1, 3]))
+def test_warping_is_exact_for_quadratic_images(seed, C):
+    """Keys's convolution reproduces polynomials of degree two; positions outside take the edge."""
+    rng = np.random.default_rng(seed)
+    a, b, c, d, e, f = rng.normal(0, 1, (6, C, 1, 1))
+
+    def polynomial(x, y):
+        return a + b * x + c * y + d * x * x + e * x * y + f * y * y
+
+    y, x = np.mgrid[:12, :15]
+    motion = np.stack([rng.uniform(1, 13, (12, 15)) - x, rng.uniform(1, 10, (12, 15)) - y])
+    found = sweeps.warp(polynomial(x, y), motion)
+    np.testing.assert_allclose(found, polynomial(x + motion[0], y + motion[1]), rtol=0, atol=1e-9)
+    image = rng.normal(0, 1, (C, 5, 6))
+    np.testing.assert_array_equal(sweeps.warp(image, np.zeros((2, 5, 6))), image)
+    np.testing.assert_array_equal(
+        sweeps.warp(image, np.full((2, 5, 6), 99.0)), np.broadcast_to(image[:, -1:, -1:], image.shape)
+    )
+
+
 def test_equal_channels_are_as_good_as_one():
     source, target = shifted((20, 24), (0.6, -0.4))
     w0 = np.zeros((2, 20, 24), np.float32)
