@@ -12,9 +12,8 @@ channel are rows (a, b, z), each with a residual that is linear in the increment
     gradient, x      r_1 = Iz_x + G_xx du + G_xy dv                     r_k = z_k + a_k du + b_k dv          (1)
     gradient, y      r_2 = Iz_y + G_xy du + G_yy dv
 
-I2w is differentiated, not the derivatives of I2 warped: the gradient of I2(p + w(p)) is comparable to that of I1
-where w turns
-or stretches. It is read by cubic convolution. Derivatives are (1, -8, 0, 8, -1)/12, the border repeated.                                     (2)
+I2w is read by cubic convolution. It is differentiated, not the derivatives of I2 warped: the gradient of I2(p + w(p))
+is comparable to that of I1 where w turns or stretches. Derivatives are (1, -8, 0, 8, -1)/12, border repeated.   (2)
 
 **Minimise** the sum over the pixels, with sums over the channels divided by C,
 
