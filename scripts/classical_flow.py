@@ -2,10 +2,11 @@
 
     NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 .venv/bin/python scripts/classical_flow.py
 
-For every seed 20 pairs of 128x128 grey pixels: the ten photographs of the package, each deformed twice (rotation up
-to 15 degrees, scale 0.85 to 1.15, shift up to 12.8 pixels, elastic motion of 1.5 pixels root-mean-square with sigma
-8). Errors are means over the central 60 % of both sides. Times are those of the clock and, where others use the same core, those that
-the processor spent here. Writes classical-flow.json, which has every pair, and table.txt into docs/results/classical-flow/.
+For every seed 20 pairs of 128x128 grey pixels: the ten photographs of the package, each deformed twice (rotation up to
+15 degrees, scale 0.85 to 1.15, shift up to 12.8 pixels, elastic motion of 1.5 pixels root-mean-square with sigma 8).
+Errors are means over the central 60 % of both sides. Times are those of the clock and, where others use the same core,
+those that the processor spent here. Writes classical-flow.json, which has every pair, and table.txt into
+docs/results/classical-flow/.
 """
 
 import argparse
