@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from hstn_ref.data import Clutter, load_embedded
+from autodiff import Tensor
+from autodiff.ops import bilinear_sample
+from hstn_ref.alignment_metrics import flow_epe
+from hstn_ref.colours import motion_colours
+from hstn_ref.data import Clutter, load_embedded, load_photographs, random_pair, to_grey
 from hstn_ref.data.clutter import canvases, draw, permutation, starts
+from hstn_ref.flow import brox, ldof, sift_flow
 from hstn_ref.motion import compose, control_points, inverse, jacobian_determinant, tps_motion
 
 IMAGES = Path(__file__).parent / "images"
@@ -21,6 +26,38 @@ def main() -> None:
     sampler(IMAGES / "sampler.png")
     clutter(IMAGES / "clutter.png")
     motions(IMAGES / "motion.png")
+    classical_flow(IMAGES / "classical-flow.png")
+
+
+def classical_flow(path: Path) -> None:
+    """A deformed face, its true motion, and what each flow makes of it."""
+    face = to_grey(load_photographs()["face"])
+    pair = random_pair(face, (128, 128), np.random.default_rng(4))
+    motions = {
+        "truth": pair.motion,
+        "brox": brox(pair.source, pair.target),
+        "sift_flow": sift_flow(pair.source, pair.target),
+        "ldof": ldof(pair.source, pair.target),
+    }
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    upper, lower = figure.subplots(2, 5)
+    radius = np.hypot(*pair.motion).max()
+    for axes, picture, title in zip(
+        (upper[0], lower[0]), (pair.source, pair.target), ("source", "target"), strict=True
+    ):
+        axes.imshow(picture[0], cmap="gray", vmin=0, vmax=255)
+        axes.set_title(title, color=INK, fontsize=9)
+    for above, below, (name, motion) in zip(upper[1:], lower[1:], motions.items(), strict=True):
+        epe = flow_epe(motion[None], pair.motion[None], part=0.6)[0]
+        above.imshow(motion_colours(motion, radius))
+        above.set_title(name if name == "truth" else f"{name}: {epe:.2f} px", color=INK, fontsize=9)
+        source, w = Tensor(pair.source[None].astype(float)), Tensor(motion[None].astype(float))
+        warped = bilinear_sample(source, w, border="edge")
+        below.imshow(abs(warped.data[0, 0] - pair.target[0]), cmap="gray_r", vmin=0, vmax=64)
+        below.set_title("|warped source - target|" if name == "truth" else " ", color=INK, fontsize=9)
+    for axes in figure.axes:
+        axes.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=62)
 
 
 def sampler(path: Path) -> None:

@@ -15,7 +15,7 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["data", "evaluate", "fit", "models", "motion"]
+__all__ = ["data", "evaluate", "fit", "flow", "models", "motion"]
 
 _HOME = {"fit": "training", "evaluate": "training"}  # functions at the top level and where they live
 

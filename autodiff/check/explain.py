@@ -26,7 +26,7 @@ def explain(
         places = places[np.linspace(0, len(places) - 1, SAMPLE).astype(int)]
     if not len(places):
         return CheckFailure(str(result), result)
-    slopes = [central(fun, arrays, i, unit(arrays[i], [p]), u, step) for p in places]
+    slopes = [central(fun, arrays, i, unit(arrays[i], [int(p)]), u, step) for p in places]
     seen = Evidence(fun, arrays, i, u, g, places, slopes, step)
     distance = np.where(np.isfinite(seen.g), np.abs(seen.g - seen.d), np.inf).ravel()
     worst = int(distance.argmax())

@@ -1,0 +1,83 @@
+"""Images from files: one, a folder of them, or the photographs that the package carries.
+
+The photographs (`photographs/`, described by `photographs.json`, made by scripts/make_embedded_images.py) are in the
+public domain or under CC0. An image is (C, H, W) uint8, C = 1 for grey and 3 for colour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+
+from hstn_ref.errors import DataError, FileError
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """The image of a file, (1, H, W) if all its pixels are grey and (3, H, W) otherwise, uint8.
+
+    16-bit images are rounded to 8 bits, palettes looked up, of several pages the first is read. Raises FileError for a
+    file that is missing or no image, DataError for one with transparent pixels: what lies behind them is not known.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith("I;16") or image.mode == "I":
+                return _rounded(np.asarray(image), path)
+            rgba = np.asarray(image.convert("RGBA"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise FileError(f"{path}: the file cannot be read as an image ({error})") from error
+    if rgba[..., 3].min() < 255:
+        raise DataError(f"{path}: the image has transparent pixels, expected an opaque one")
+    rgb = rgba[..., :3].transpose(2, 0, 1)  # (H, W, 4) -> (3, H, W)
+    grey = bool((rgb == rgb[:1]).all())
+    return np.ascontiguousarray(rgb[:1] if grey else rgb)
+
+
+def read_folder(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The images of a folder by file name, in the order of their names: read_image of each BMP, JPEG, PNG and TIFF.
+
+    Raises FileError for a missing folder and for one without images, and whatever read_image raises.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise FileError(f"{folder}: there is no such folder")
+    images = {p.name: read_image(p) for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES}
+    if not images:
+        raise FileError(f"{folder}: the folder has no images, expected files that end in {', '.join(SUFFIXES)}")
+    return images
+
+
+def load_photographs() -> dict[str, np.ndarray]:
+    """The photographs that the package carries, by name, 256x256. Raises DataError if an installed file is damaged."""
+    folder = files("hstn_ref.data")
+    about = json.loads((folder / "photographs.json").read_text(encoding="utf-8"))["photographs"]
+    with as_file(folder / "photographs") as photographs:
+        images = read_folder(photographs)
+    for name, image in images.items():
+        found = hashlib.sha256(np.ascontiguousarray(image.transpose(1, 2, 0)).data).hexdigest()
+        if found != about[name]["pixels_sha256"]:
+            raise DataError(f"{folder / 'photographs' / name}: the pixels are damaged; install the package again")
+    return {name.removesuffix(".png"): image for name, image in images.items()}
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """The luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B: (3, H, W) uint8 -> (1, H, W) uint8; grey stays grey."""
+    if len(image) == 1:
+        return image
+    luma = np.tensordot([0.299, 0.587, 0.114], image.astype(np.float64), 1)
+    return np.rint(luma).astype(np.uint8)[None]
+
+
+def _rounded(image: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
+    """A grey image of 16 bits, (H, W), in 8 bits: 0..65535 becomes 0..255."""
+    if image.min() < 0 or image.max() > 65535:
+        raise DataError(f"{path}: the pixels span {image.min()}..{image.max()}, expected 0..65535")
+    return np.rint(image / 257).astype(np.uint8)[None]

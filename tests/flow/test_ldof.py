@@ -1,0 +1,114 @@
+"""The matches of ldof against the definition in loops, and that they reach where warping does not."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hstn_ref.flow import brox, ldof
+from hstn_ref.flow.ldof import BETA, normalised, splat_matches
+from hstn_ref.flow.matching import _best, descriptors, find_matches, interesting
+
+from .samples import inside, shifted
+
+
+def test_what_is_small_and_moves_far_is_found():
+    """A patch of 24x24 pixels moves by 30 while all else stays: where that is a pixel, the patch is less than one."""
+    rng = np.random.default_rng(0)
+    background, _ = shifted((96, 96), (0, 0))
+    patch = np.kron(rng.uniform(0, 255, (6, 6)), np.ones((4, 4)))
+    source, target = background[0].copy(), background[0].copy()
+    target[40:64, 22:46] = patch
+    source[40:64, 52:76] = patch
+    there = (slice(None), slice(43, 61), slice(25, 43))
+    assert abs(ldof(source, target)[there] - np.reshape([30, 0], (2, 1, 1))).mean() < 2
+    assert abs(brox(source, target)[there] - np.reshape([30, 0], (2, 1, 1))).mean() > 10
+
+
+def test_matches_of_a_shift():
+    source, target = shifted((64, 64), (7, -5))
+    points, motions, rho = find_matches(source, target)
+    assert len(points) > 50
+    assert np.mean(np.all(motions == (7, -5), axis=1)) > 0.9
+    assert (rho >= 0).all() and rho.max() <= 5
+
+
+@given(st.integers(0, 99))
+def test_the_best_candidate_is_that_of_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    H, W, K, radius, colour = 9, 11, 5, 3, 200.0
+    d1, d2 = rng.uniform(1, 3, (2, H, W, K)).astype(np.float32)
+    image1, image2 = rng.uniform(0, 20, (2, 3, H, W)).astype(np.float32)
+    points = np.stack([rng.integers(0, W, 6), rng.integers(0, H, 6)], axis=1)
+    points[0] = -1
+    found, rho = _best(d1, d2, image1, image2, points, radius, colour)
+    for n, (x, y) in enumerate(points):
+        candidates = []
+        for i in range(H):
+            for j in range(W):
+                ratio = float((d2[i, j] ** 2).sum() / (d1[y, x] ** 2).sum())
+                near = abs(i - y) <= radius and abs(j - x) <= radius
+                alike = ((image1[:, y, x] - image2[:, i, j]) ** 2).sum() <= colour
+                if x >= 0 and near and alike and 0.5 <= ratio <= 2:
+                    candidates.append((float(((d1[y, x] - d2[i, j]) ** 2).sum()), j, i))
+        candidates.sort()
+        assert tuple(found[n]) == (candidates[0][1:] if candidates else (-1, -1))
+        expected = candidates[1][0] / candidates[0][0] - 1 if len(candidates) > 1 else 0
+        assert rho[n] == pytest.approx(expected, rel=1e-4, abs=1e-4)  # a difference of float32 sums
+
+
+def test_a_descriptor_is_made_of_histograms_of_directions():
+    """On a ramp all gradients point the same way: in each of the nine cells one bin, blurred around the circle."""
+    y, x = np.mgrid[:30, :30].astype(np.float32)
+    angle = 2 * np.pi * 3.5 / 15  # the middle of bin 3
+    ramp = (np.cos(angle) * x + np.sin(angle) * y)[None]
+    middle = descriptors(ramp)[15, 15].reshape(9, 15)
+    taps = np.exp(-(np.arange(-3, 4) ** 2) / (2 * 0.8**2))
+    expected = np.zeros(15)
+    expected[:7] = taps / taps.sum()  # 4 sigma is 3 bins either way
+    np.testing.assert_allclose(middle, np.tile(expected, (9, 1)), atol=1e-5)
+
+
+def test_flat_regions_and_edges_have_no_points():
+    image = np.zeros((1, 64, 64), np.float32)
+    image[:, :, 40:] = 100  # an edge: no corner
+    image[:, 12:20, 12:20] = 100
+    points = interesting(image)
+    assert len(points) > 0
+    assert (abs(points - 15.5) < 12).all()
+
+
+@given(st.integers(0, 99), st.sampled_from([(8, 8), (13, 5), (30, 40)]))
+def test_splatted_matches_are_weighted_means(seed, size):
+    rng = np.random.default_rng(seed)
+    shape, M = (30, 40), 20
+    points = np.stack([rng.uniform(0, 39, M), rng.uniform(0, 29, M)], axis=1)
+    motions, rho = rng.normal(0, 5, (M, 2)), rng.uniform(0.1, 5, M)
+    found = splat_matches(points, motions, rho, shape, size)
+    sx, sy = size[1] / 40, size[0] / 30
+    weights = np.zeros((M, *size))
+    for m in range(M):
+        for i in range(-1, size[0] + 1):
+            for j in range(-1, size[1] + 1):
+                x, y = (points[m] + 0.5) * (sx, sy) - 0.5
+                near = max(0, 1 - abs(x - j)) * max(0, 1 - abs(y - i))
+                weights[m, min(max(i, 0), size[0] - 1), min(max(j, 0), size[1] - 1)] += near * rho[m]
+    total = weights.sum(axis=0)
+    known = total > 0
+    mean = np.einsum("mij,mk->kij", weights, np.column_stack([motions * (sx, sy), rho]))[:, known] / total[known]
+    np.testing.assert_allclose(found.motion[:, known], mean[:2], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.weight[known], BETA * mean[2], rtol=1e-5)
+    assert (found.weight[~known] == 0).all()
+
+
+def test_normalised_rows_have_the_root_of_their_length():
+    rows = np.random.default_rng(0).normal(0, 5, (1, 3, 3, 4, 4)).astype(np.float32)
+    found = normalised(rows)
+    length, before = np.hypot(found[:, :, 0], found[:, :, 1]), np.hypot(rows[:, :, 0], rows[:, :, 1])
+    np.testing.assert_allclose(length, before / np.sqrt(before + 0.01), rtol=1e-5)
+    np.testing.assert_allclose(found[:, :, 2] * np.sqrt(before + 0.01), rows[:, :, 2], rtol=1e-5)
+
+
+def test_on_smooth_motions_ldof_is_as_good_as_without_matches():
+    error = inside(ldof(*shifted((64, 64), (9.5, -6.25))) - np.reshape([9.5, -6.25], (2, 1, 1)), 16)
+    assert abs(error).mean() < 0.02
