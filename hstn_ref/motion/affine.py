@@ -20,6 +20,7 @@ For theta = (1, 0, 0, 0, 1, 0) the motion is exactly zero in all of them.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,17 +52,16 @@ def affine_motion(
     if theta.ndim != 2 or theta.shape[1] != 6:
         raise ValueError(f"affine_motion: theta has shape {theta.shape}, expected (N, 6)")
     (H, W), N = shape, theta.shape[0]
-    scale = _scale(shape, coords)
+    scale = _scale(H, W, coords).astype(theta.dtype)
     change = (theta - identity_theta(theta.dtype)).reshape(N, 2, 3)
-    uv = matmul(change.reshape(2 * N, 3), _grid(shape, scale).astype(theta.dtype)).reshape(N, 2, H, W)  # (5)
+    uv = matmul(change.reshape(2 * N, 3), _grid(H, W, coords, theta.dtype)).reshape(N, 2, H, W)  # (5)
     if after is not None:
-        uv = uv + _linear_part(change, after * (1 / np.maximum(scale, 0.5)).astype(theta.dtype))
-    return uv * scale.astype(theta.dtype)
+        uv = uv + _linear_part(change, after * (1 / np.maximum(scale, 0.5)))
+    return uv * scale
 
 
-def _scale(shape: tuple[int, int], coords: str) -> np.ndarray:
+def _scale(H: int, W: int, coords: str) -> np.ndarray:
     """(s_x, s_y) of (5') as (2, 1, 1)."""
-    H, W = shape
     if coords == "normalised":
         scale = ((W - 1) / 2, (H - 1) / 2)
     elif coords == "isotropic":
@@ -73,12 +73,12 @@ def _scale(shape: tuple[int, int], coords: str) -> np.ndarray:
     return np.array(scale).reshape(2, 1, 1)
 
 
-def _grid(shape: tuple[int, int], scale: np.ndarray) -> np.ndarray:
+@lru_cache(maxsize=16)
+def _grid(H: int, W: int, coords: str, dtype: np.dtype) -> np.ndarray:
     """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W)."""
-    H, W = shape
-    s_x, s_y = np.maximum(scale.ravel(), 0.5)  # an axis of one pixel has scale 0 and the one coordinate 0
+    s_x, s_y = np.maximum(_scale(H, W, coords).ravel(), 0.5)  # an axis of one pixel has scale 0 and the one coordinate 0
     y, x = np.meshgrid((np.arange(H) - (H - 1) / 2) / s_y, (np.arange(W) - (W - 1) / 2) / s_x, indexing="ij")
-    return np.stack([x, y, np.ones(shape)]).reshape(3, H * W)
+    return np.stack([x, y, np.ones((H, W))]).reshape(3, H * W).astype(dtype)
 
 
 def _linear_part(change: Tensor, w: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Before and after the tiles of cpu.py: filters in the order of the tiles, images to planes, planes to images.
+"""Before and after the tiles of cpu.py: images to planes, planes to images.
 
 Where a plan has a `tile`, the rows of pixels are transformed on the way as winograd.py says.
 """
@@ -15,50 +15,7 @@ ONE = np.int64(1)  # `copy` would be compiled once more for every place of a lit
 span = njit(layout.span, cache=True)
 transform_pixels = linear_map(winograd.pixels())
 transform_gradients_3, transform_gradients_5 = (linear_map(winograd.results(r).T) for r in (3, 5))
-transform_filters_3, transform_filters_5 = (linear_map(winograd.filters(r)) for r in (3, 5))
 transform_products_3, transform_products_5 = (linear_map(winograd.results(r)) for r in (3, 5))
-
-
-@njit(cache=True)
-def pack(packed, weight, first, steps, shape, filters, plan):
-    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block]."""
-    K, C, U, V = shape
-    blocks, to = (K + filters - 1) // filters, 0
-    if plan.tile:  # rows of the kernel take the place of output phases, until they are transformed
-        rows_ = np.empty(U * blocks * C * V * filters, packed.dtype)
-        for u in range(U):
-            for block in range(blocks):
-                for c in range(C):
-                    for v in range(V):
-                        at = first + c * steps[1] + u * steps[2] + v * steps[3]
-                        to = _lay(rows_, to, weight, at, steps[0], block * filters, filters, K)
-        _transform_filters(packed, rows_, U)
-        return
-    for g in range(plan.groups.size - 1):
-        for block in range(blocks):
-            for c in range(C):
-                for t in range(plan.groups[g] // C, plan.groups[g + 1] // C):
-                    at = first + c * steps[1] + plan.us[t] * steps[2] + plan.vs[t] * steps[3]
-                    to = _lay(packed, to, weight, at, steps[0], block * filters, filters, K)
-
-
-@njit(cache=True)
-def _lay(packed, to, weight, at, step, k, filters, K):
-    """Copy one weight of the filters k, k + 1, ..., zeros beyond the last."""
-    for f in range(k, k + filters):
-        packed[to] = weight[at + f * step] if f < K else 0
-        to += 1
-    return to
-
-
-@njit(cache=True)
-def _transform_filters(packed, rows_, U):
-    """Transform kernels of U rows that lie one after the other: G w of winograd.py."""
-    step, zero, least = rows_.size // U, packed.dtype.type(0), packed.dtype.type(-np.inf)
-    if U == 3:
-        transform_filters_3(packed, 0, step, rows_, 0, step, step, zero, least)
-    else:
-        transform_filters_5(packed, 0, step, rows_, 0, step, step, zero, least)
 
 
 @njit(cache=True)
