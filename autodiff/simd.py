@@ -154,6 +154,19 @@ def copy_vector(typing_context, to, to_at, x, x_at, plus, floor, bits):
 
 
 @intrinsic(prefer_literal=True)
+def prefetch(typing_context, x, at, write):
+    """Ask for the cache line of x[at], to be read or (write = 1) written soon. Computes nothing."""
+    signature = types.void(x, types.int64, write)
+
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, 1)
+        emit.prefetch(emit.pointer(0), args[1], write.literal_value)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
 def argmax_2x2_vector(typing_context, y, positions, at, x, upper, lower, start, width, bits):
     """The largest number of each of a vector of neighbouring 2 x 2 windows, and where it lies.
 

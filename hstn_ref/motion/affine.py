@@ -76,7 +76,7 @@ def _scale(H: int, W: int, coords: str) -> np.ndarray:
 @lru_cache(maxsize=16)
 def _grid(H: int, W: int, coords: str, dtype: np.dtype) -> np.ndarray:
     """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W)."""
-    s_x, s_y = np.maximum(_scale(H, W, coords).ravel(), 0.5)  # an axis of one pixel has scale 0 and the one coordinate 0
+    s_x, s_y = np.maximum(_scale(H, W, coords).ravel(), 0.5)  # one pixel: scale 0, coordinate 0
     y, x = np.meshgrid((np.arange(H) - (H - 1) / 2) / s_y, (np.arange(W) - (W - 1) / 2) / s_x, indexing="ij")
     return np.stack([x, y, np.ones((H, W))]).reshape(3, H * W).astype(dtype)
 

@@ -29,6 +29,7 @@ from ...simd import (
 )
 from . import filters, layout, reference, winograd
 from .planes import gather, gather_vectors, scatter, scratch
+from .pointwise import mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
 SUMS = 16  # partial sums of (3): units of work that threads share, whose number does not depend on theirs
@@ -112,21 +113,12 @@ def _correlation(x, weight, bias, recipe, rectify):
     floor = x.dtype.type(0 if rectify else -np.inf)
     x, x_shape, x_step = images_of(x)
     if direct:
-        _mix_channels(y.reshape(len(y), -1), x, x_step, packed, bias, floor, *_places(x_shape, x.itemsize))
+        mix_channels(y, x, x_shape, x_step, packed, bias, floor)
     else:
         few, straight = order.block == FEW_FILTERS, plan.targets.size > 0
         correlate = (_finish_few if few else _finish) if straight else (_correlate_few if few else _correlate)
         correlate(y, x, x_shape, x_step, packed, bias, floor, plan)
     return y
-
-
-@lru_cache(maxsize=64)
-def _places(x_shape, itemsize):
-    """Where the vectors and the channels of an image begin."""
-    _, C, H, W = x_shape
-    starts = [*range(0, H * W - BYTES // itemsize, BYTES // itemsize), H * W - BYTES // itemsize]
-    starts += starts[-1:] * (-len(starts) % VECTORS)  # the last overlaps the one before, and fills the tile
-    return np.array(starts), np.arange(C) * H * W
 
 
 def _forward_axes(x_shape, y_shape, weight_shape, stride, padding):
@@ -219,20 +211,6 @@ def _finisher(filters, across):
 
 _correlate, _correlate_few = _correlator(FILTERS, VECTORS), _correlator(FEW_FILTERS, MANY_VECTORS)
 _finish, _finish_few = _finisher(FILTERS, VECTORS), _finisher(FEW_FILTERS, MANY_VECTORS)
-
-
-@njit(parallel=True, cache=True)
-def _mix_channels(y, x, x_step, weight, bias, floor, starts, taps):
-    plane = y.shape[1] // bias.size
-    for n in prange(y.shape[0]):
-        n = np.int64(n)
-        image, result = x[n * x_step :], y[n]
-        for m in range(0, starts.size, VECTORS):
-            for k in range(0, bias.size, FILTERS):
-                correlate_tile_and_finish(
-                    result, k * plane, plane, image, starts, m, taps, 0, taps.size, weight, k * taps.size,
-                    starts, bias, k, floor, BITS, FILTERS, VECTORS,
-                )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)

@@ -137,9 +137,9 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
     starts, targets = _vectors(images, height, high, pitch, cols.lattice, lanes), []
     if straight:
         places = [*range(0, cols.lattice - lanes, lanes), cols.lattice - lanes]
-        lines = [(i * high + q, i * K * rows.lattice + q) for i in range(images) for q in range(height)]
-        starts = [line * pitch + place for line, _ in lines for place in places]
-        targets = [line * cols.lattice + place for _, line in lines for place in places]
+        both = [(i * high + q, i * K * rows.lattice + q) for i in range(images) for q in range(height)]
+        starts = [line * pitch + place for line, _ in both for place in places]
+        targets = [line * cols.lattice + place for _, line in both for place in places]
 
     taps, groups = [], [0]
     for row_taps in rows.taps:
