@@ -28,7 +28,7 @@ from ...simd import (
     sum_of,
 )
 from . import filters, layout, reference, winograd
-from .planes import gather, gather_vectors, scatter, scratch
+from .planes import gather, gather_phases, gather_vectors, scatter, scratch
 from .pointwise import mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
@@ -98,7 +98,7 @@ def _recipe(axes, x_shape, y_shape, weight_shape, itemsize, **places):
     K = y_shape[1]
     few = K <= FEW_FILTERS  # a tile of FILTERS filters would mostly multiply by zero
     tile = (FEW_FILTERS, MANY_VECTORS) if few else (FILTERS, VECTORS)
-    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile, K % tile[0] == 0)
+    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile, K % FILTERS == 0)
     plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
     whole = all(axis.lattice == axis.size_in for axis in axes) and K % FILTERS == 0
     direct = plain and whole and not plan.tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
@@ -115,8 +115,7 @@ def _correlation(x, weight, bias, recipe, rectify):
     if direct:
         mix_channels(y, x, x_shape, x_step, packed, bias, floor)
     else:
-        few, straight = order.block == FEW_FILTERS, plan.targets.size > 0
-        correlate = (_finish_few if few else _finish) if straight else (_correlate_few if few else _correlate)
+        correlate = _finish if plan.targets.size else _correlate if order.block == FILTERS else _correlate_few
         correlate(y, x, x_shape, x_step, packed, bias, floor, plan)
     return y
 
@@ -178,39 +177,33 @@ def _correlator(filters, across):
     return correlate
 
 
-def _finisher(filters, across):
-    """The same loop, but tiles add the bias, rectify, and write into y."""
-
-    @njit(parallel=True, cache=True)
-    def correlate(y, x, x_shape, x_step, weight, bias, floor, plan):
-        _, K, I, J = y.shape
-        y, taps = y.reshape(y.size), plan.taps.size
-        for piece in prange(plan.pieces):
-            planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
-            rows_ = scratch(x_shape[3], x.dtype)
-            for block in range(*_share(plan.blocks, plan.pieces, piece)):
-                n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
-                gather(planes, rows_, x, x_shape, x_step, plan, n, images, q, rows)
-                y_at = (n * K * I + q) * J
-                for m in range(0, vectors, across):
-                    for k in range(0, K, filters):
-                        if vectors < across:
-                            for j in range(vectors):
-                                correlate_tile_and_finish(
-                                    y, y_at + k * I * J, I * J, planes, plan.starts, j, plan.taps, 0, taps,
-                                    weight, k * taps, plan.targets, bias, k, floor, BITS, filters, 1,
-                                )  # fmt: skip
-                            continue
-                        correlate_tile_and_finish(
-                            y, y_at + k * I * J, I * J, planes, plan.starts, min(m, vectors - across), plan.taps, 0,
-                            taps, weight, k * taps, plan.targets, bias, k, floor, BITS, filters, across,
-                        )  # fmt: skip
-
-    return correlate
-
-
 _correlate, _correlate_few = _correlator(FILTERS, VECTORS), _correlator(FEW_FILTERS, MANY_VECTORS)
-_finish, _finish_few = _finisher(FILTERS, VECTORS), _finisher(FEW_FILTERS, MANY_VECTORS)
+
+
+@njit(parallel=True, cache=True)
+def _finish(y, x, x_shape, x_step, weight, bias, floor, plan):
+    """The same loop, but tiles add the bias, rectify, and write into y."""
+    _, K, I, J = y.shape
+    y, taps = y.reshape(y.size), plan.taps.size
+    for piece in prange(plan.pieces):
+        planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
+        for block in range(*_share(plan.blocks, plan.pieces, piece)):
+            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
+            y_at = (n * K * I + q) * J
+            for m in range(0, vectors, VECTORS):
+                for k in range(0, K, FILTERS):
+                    if vectors < VECTORS:
+                        for j in range(vectors):
+                            correlate_tile_and_finish(
+                                y, y_at + k * I * J, I * J, planes, plan.starts, j, plan.taps, 0, taps,
+                                weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, 1,
+                            )  # fmt: skip
+                        continue
+                    correlate_tile_and_finish(
+                        y, y_at + k * I * J, I * J, planes, plan.starts, min(m, vectors - VECTORS), plan.taps, 0,
+                        taps, weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, VECTORS,
+                    )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)

@@ -27,17 +27,27 @@ def scratch(width, dtype):
 @njit(cache=True)
 def gather(planes, rows_, x, x_shape, x_step, plan, n, images, q, rows):
     """Copy the rows that a block reads from x (N, C, H, W) into the planes of their phases, zero outside x."""
+    if not plan.tile:
+        gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
+        return
+    for c in range(x_shape[1]):
+        for i in range(images):
+            at = c * plan.down_in * plan.right_in * plan.plane + i * plan.high * plan.pitch
+            x_at = (n + i) * x_step + c * x_shape[2] * x_shape[3]
+            _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows)
+
+
+@njit(cache=True)
+def gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows):
+    """The same for a plan without a tile."""
     phases = plan.down_in * plan.right_in
+    low, high = q + plan.low_row, rows + plan.high - plan.rows
     for c in range(x_shape[1]):
         for i in range(images):
             at = c * phases * plan.plane + i * plan.high * plan.pitch
             x_at = (n + i) * x_step + c * x_shape[2] * x_shape[3]
-            if plan.tile:
-                _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows)
-                continue
             for phase in range(phases):
                 row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
-                low, high = q + plan.low_row, rows + plan.high - plan.rows
                 to = at + phase * plan.plane
                 _gather_rows(planes, to, x, x_at, x_shape, plan, low, plan.down_in, row_phase, col_phase, high)
 
