@@ -28,6 +28,6 @@ def dense(x, weight, bias=None) -> Tensor:
         y = x.data @ weight.data.T
     edges: list[Edge] = [(x, lambda gy: matmul(gy, weight)), (weight, lambda gy: matmul(transpose(gy), x))]
     if bias is not None:
-        y += bias.data
+        y = y + bias.data
         edges.append((bias, lambda gy: gy.sum(axis=0)))
     return record(y, *edges)
