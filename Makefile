@@ -9,7 +9,7 @@ VERIFY = .venv/.installed-verify
 DOCS = .venv/.installed-docs
 
 # What is compiled from vector instructions.
-KERNELS = tests/test_simd.py tests/ops/test_conv2d.py tests/ops/test_conv2d_winograd.py \
+KERNELS = tests/test_simd.py tests/ops/test_conv2d.py tests/ops/test_conv2d_filters.py tests/ops/test_conv2d_winograd.py \
   tests/ops/test_conv_transpose2d.py tests/ops/test_max_pool2d.py
 
 .DEFAULT_GOAL = help

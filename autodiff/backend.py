@@ -31,9 +31,14 @@ def choose(op: str, x: Any) -> ModuleType:
     never a silent fallback.
     """
     voice = "gpu" if on_gpu(x) else _on_host.get()
-    name = op.rpartition(".")[2]
     if voice == "gpu" and not on_gpu(x):
-        raise RuntimeError(f"{name}: the gpu voice computes on CuPy arrays, got a NumPy array")
+        raise RuntimeError(f"{op.rpartition('.')[2]}: the gpu voice computes on CuPy arrays, got a NumPy array")
+    return _module(op, voice)
+
+
+@functools.cache
+def _module(op: str, voice: str) -> ModuleType:
+    name = op.rpartition(".")[2]
     try:
         return importlib.import_module(f"{op}.{voice}")
     except ModuleNotFoundError as error:

@@ -55,6 +55,14 @@ class Emitter:
         address = self.builder.bitcast(self.builder.gep(pointer, [at]), self.vector.as_pointer())
         self.builder.store(value, address, align=self.align)
 
+    def prefetch(self, pointer, at, write):
+        """Ask for the cache line of pointer[at], to be read or written soon."""
+        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+        fetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0i8")
+        address = self.builder.bitcast(self.builder.gep(pointer, [at]), byte)
+        self.builder.call(fetch, [address, i32(write), i32(2), i32(1)])  # into the second level and up, of data
+
     def broadcast(self, value):
         """A vector of equal numbers."""
         undefined = ir.Constant(self.vector, ir.Undefined)

@@ -27,20 +27,27 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
 
 
+def writable(x: np.ndarray) -> np.ndarray:
+    """x itself if its numbers lie one after the other in row-major order and can be written, otherwise a copy.
+
+    The kernels are compiled for this one kind of array.
+    """
+    flags = x.flags
+    return x if flags.carray else np.require(x, requirements=["C", "A", "W"])
+
+
 def images_of(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...], int]:
     """x (N, ...) as flat memory, its shape, and the distance of two images in numbers.
 
     A copy is made only if the numbers of an image do not lie one after the other in row-major order, or cannot be
-    written (the kernels are compiled for one kind of array). So a slice of channels, such as the gradient to a part
-    of a concatenation, is read where it lies.
+    written. So a slice of channels, such as the gradient to a part of a concatenation, is read where it lies.
     """
-    flags = x.flags
-    if flags.c_contiguous and flags.writeable and flags.aligned and x.size:
+    if x.flags.carray and x.size:
         return x.reshape(-1), x.shape, x.size // len(x)
     step, rest = divmod(x.strides[0], x.itemsize) if x.size else (0, 0)
     apart = len(x) == 1 or (rest == 0 and step >= x[0].size)
     if not (x.size and apart and x.flags.writeable and x.flags.aligned and x[0].flags.c_contiguous):
-        x = np.require(x, requirements=["C", "A", "W"])
+        x = writable(x)
         step = x[0].size if len(x) else 0
     step = step if len(x) > 1 else x[0].size
     flat = np.lib.stride_tricks.as_strided(x, ((len(x) - 1) * step + x[0].size,), (x.itemsize,))

@@ -38,7 +38,7 @@ def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, 
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value)
+        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value, emit.pointer(4))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -46,27 +46,33 @@ def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, 
 
 @intrinsic(prefer_literal=True)
 def correlate_tile_and_finish(
-    typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, plus, k, floor, bits, filters, vectors
-):
-    """The same, but sets y to max(sum + plus[k + f], floor); a NaN stays a NaN."""
+    typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor,
+    bits, filters, vectors,
+):  # fmt: skip
+    """The same, but sets y[y_at + f * y_plane + targets[m + j] + lane] to max(sum + plus[k + f], floor).
+
+    A NaN stays a NaN.
+    """
     i64, real = types.int64, x.dtype
-    signature = types.void(y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, plus, i64, real, bits, filters, vectors)
+    signature = types.void(
+        y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, targets, plus, i64, real, bits, filters, vectors
+    )
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        plus_, floor_ = emit.pointer(11), emit.broadcast(args[13])
+        targets_, plus_, floor_ = emit.pointer(11), emit.pointer(12), emit.broadcast(args[14])
 
         def finish(f, total):
-            return emit.at_least(builder.fadd(total, emit.broadcast(emit.number(plus_, args[12], f))), floor_)
+            return emit.at_least(builder.fadd(total, emit.broadcast(emit.number(plus_, args[13], f))), floor_)
 
-        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value, finish)
+        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value, targets_, finish)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _emit_correlation(emit, args, F, V, finish=lambda f, total: total):
-    """Equation (1) for the arguments of `correlate_tile`; finish(f, sum) is what is stored."""
+def _emit_correlation(emit, args, F, V, targets_, finish=lambda f, total: total):
+    """Equation (1) for the arguments of `correlate_tile`; finish(f, sum) is what is stored, at targets_[m + j]."""
     builder = emit.builder
     y_, x_, starts_, taps_, w_ = (emit.pointer(i) for i in (0, 3, 4, 6, 9))
     y_at_, y_plane_, m_, first_, last_, w_at_ = (args[i] for i in (1, 2, 5, 7, 8, 10))
@@ -84,6 +90,7 @@ def _emit_correlation(emit, args, F, V, finish=lambda f, total: total):
         return sums
 
     sums = emit.accumulate(first_, last_, F, V, body)
+    at = [emit.number(targets_, m_, j) for j in range(V)]
     for f in range(F):
         row = builder.gep(y_, [builder.add(y_at_, builder.mul(y_plane_, INDEX(f)))])
         for j in range(V):
@@ -141,6 +148,19 @@ def copy_vector(typing_context, to, to_at, x, x_at, plus, floor, bits):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
         value = builder.fadd(emit.load(emit.pointer(2), args[3]), emit.broadcast(args[4]))
         emit.store(emit.at_least(value, emit.broadcast(args[5])), emit.pointer(0), args[1])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
+def prefetch(typing_context, x, at, write):
+    """Ask for the cache line of x[at], to be read or (write = 1) written soon. Computes nothing."""
+    signature = types.void(x, types.int64, write)
+
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, 1)
+        emit.prefetch(emit.pointer(0), args[1], write.literal_value)
         return context.get_dummy_value()
 
     return signature, codegen

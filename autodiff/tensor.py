@@ -30,6 +30,7 @@ Array = Any  # np.ndarray or cupy.ndarray: the type is the device
 Vjp = Callable[["Tensor"], "Tensor"]
 Edge = tuple["Tensor", Vjp]
 
+_FLOATING = (np.dtype(np.float32), np.dtype(np.float64))
 _clock = count()
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _complex_allowed: ContextVar[bool] = ContextVar("complex_allowed", default=False)
@@ -51,7 +52,7 @@ class Tensor:
     grad: Tensor | None
 
     def __init__(self, data: Any, requires_grad: bool = False):
-        self.data = data if _is_array(data) else np.asarray(data)
+        self.data = data if type(data) is np.ndarray or _is_array(data) else np.asarray(data)
         if requires_grad and self.data.dtype.kind != "f":
             raise TypeError(f"Tensor: only floating-point data has a gradient, got dtype {self.data.dtype}")
         self.grad = None
@@ -203,12 +204,12 @@ def check_dtypes(op: str, *tensors: Tensor) -> None:
     """Raise TypeError unless all tensors are float32 or all are float64."""
     if _complex_allowed.get():
         return
-    for t in tensors:
-        if t.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{op}: got an input of dtype {t.dtype}, expected float32 or float64")
-    if len({t.dtype for t in tensors}) > 1:
-        found = ", ".join(str(t.dtype) for t in tensors)
-        raise TypeError(f"{op}: inputs have different dtypes ({found}), expected one for all")
+    found = [t.data.dtype for t in tensors]
+    for dtype in found:
+        if dtype not in _FLOATING:
+            raise TypeError(f"{op}: got an input of dtype {dtype}, expected float32 or float64")
+    if found.count(found[0]) != len(found):
+        raise TypeError(f"{op}: inputs have different dtypes ({', '.join(map(str, found))}), expected one for all")
 
 
 def ancestors(y: Tensor) -> list[Tensor]:

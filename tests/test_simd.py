@@ -63,21 +63,21 @@ def test_correlate_tile_and_finish(bits, dtype):
     rng, lanes, F, V = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 2
 
     @njit
-    def finished(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, plus, k, floor):
+    def finished(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor):
         simd.correlate_tile_and_finish(
-            y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, plus, k, floor, bits, F, V
+            y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor, bits, F, V
         )
 
     x, w, plus = (rng.standard_normal(size).astype(dtype) for size in (300, 200, 9))
-    taps, starts = rng.permutation(100)[:20], np.array([3, 5 + lanes])
+    taps, starts, targets = rng.permutation(100)[:20], np.array([1, 3, 5 + lanes]), np.array([60, 4 + lanes, 1])
     y = np.full(5 + F * 90, 7, dtype)
     expected = y.copy()
     for f in range(F):
-        for start in starts:
-            for p in range(start, start + lanes):
-                total = sum(w[10 + s * F + f] * x[taps[s] + p] for s in range(20))
-                expected[5 + 90 * f + p] = max(total + plus[2 + f], -0.5)
-    finished(y, 5, 90, x, starts, 0, taps, 0, 20, w, 10, plus, 2, dtype(-0.5))
+        for start, target in zip(starts[1:], targets[1:], strict=True):
+            for lane in range(lanes):
+                total = sum(w[10 + s * F + f] * x[taps[s] + start + lane] for s in range(20))
+                expected[5 + 90 * f + target + lane] = max(total + plus[2 + f], -0.5)
+    finished(y, 5, 90, x, starts, 1, taps, 0, 20, w, 10, targets, plus, 2, dtype(-0.5))
     assert_allclose(y, expected, atol=ATOL[dtype])
     assert (y == -0.5).any()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from ..tensor import Tensor, as_tensor, check_dtypes
+from ..backend import one_blas_thread
+from ..tensor import Edge, Tensor, as_tensor, check_dtypes, record
 from .arithmetic import matmul
 from .shape import transpose
 
 
 def dense(x, weight, bias=None) -> Tensor:
     """y = x W^T + b: x (N, inputs), weight (outputs, inputs), bias (outputs,) -> (N, outputs).
+
+    gx = gy W,  gW = gy^T x,  gb = sum_n gy_n.
 
     Raises ValueError if the shapes do not fit, TypeError for mixed or non-floating dtypes.
     """
@@ -21,5 +24,10 @@ def dense(x, weight, bias=None) -> Tensor:
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"dense: bias {bias.shape}, weight {weight.shape} expects {weight.shape[:1]}")
-    y = matmul(x, transpose(weight))
-    return y if bias is None else y + bias
+    with one_blas_thread():
+        y = x.data @ weight.data.T
+    edges: list[Edge] = [(x, lambda gy: matmul(gy, weight)), (weight, lambda gy: matmul(transpose(gy), x))]
+    if bias is not None:
+        y = y + bias.data
+        edges.append((bias, lambda gy: gy.sum(axis=0)))
+    return record(y, *edges)

@@ -44,12 +44,12 @@ def affine_motion(
     """
     theta = _checked("affine_motion", theta)
     (H, W), N = shape, theta.shape[0]
-    s = scale("affine_motion", shape, coords)
+    s = scale("affine_motion", shape, coords).astype(theta.dtype)
     change = (theta - identity_theta(theta.dtype)).reshape(N, 2, 3)
-    uv = matmul(change.reshape(2 * N, 3), pixels(shape, s).astype(theta.dtype)).reshape(N, 2, H, W)  # (5)
+    uv = matmul(change.reshape(2 * N, 3), pixels((H, W), coords, theta.dtype)).reshape(N, 2, H, W)  # (5)
     if after is not None:
-        uv = uv + _linear_part(change, after * (1 / np.maximum(s, 0.5)).astype(theta.dtype))
-    return uv * s.astype(theta.dtype)
+        uv = uv + _linear_part(change, after * (1 / np.maximum(s, 0.5)))
+    return uv * s
 
 
 def compose_theta(outer: Any, inner: Any) -> Tensor:

@@ -15,6 +15,8 @@ lie at -1 and 1. (5') continues equation (5) of the paper, which does not say wh
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 COORDS = ("normalised", "isotropic", "pixel")
@@ -42,6 +44,9 @@ def points(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], s: np.
     return np.stack([x, y, np.ones_like(x)]).reshape(3, -1)
 
 
-def pixels(shape: tuple[int, int], s: np.ndarray) -> np.ndarray:
-    """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W)."""
-    return points(np.arange(shape[0]), np.arange(shape[1]), shape, s)
+@lru_cache(maxsize=16)
+def pixels(shape: tuple[int, int], coords: str, dtype: np.dtype) -> np.ndarray:
+    """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W); kept, as networks ask for them every time."""
+    grid = points(np.arange(shape[0]), np.arange(shape[1]), shape, scale("pixels", shape, coords)).astype(dtype)
+    grid.flags.writeable = False
+    return grid

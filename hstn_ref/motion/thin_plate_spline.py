@@ -84,8 +84,9 @@ def control_points(shape: Size, grid: Size = GRID) -> tuple[np.ndarray, np.ndarr
 @lru_cache(maxsize=16)
 def _weights(shape: Size, grid: Size, normalised: bool, dtype: np.dtype) -> np.ndarray:
     """B of (13), (K, H W). In pixels it is that of isotropic coordinates, whose numbers are better to solve with."""
-    s = scale("tps_motion", shape, "normalised" if normalised else "isotropic")
-    centres, everywhere = points(*control_points(shape, grid), shape, s), pixels(shape, s)  # (3, K), (3, H W)
+    coords = "normalised" if normalised else "isotropic"
+    centres = points(*control_points(shape, grid), shape, scale("tps_motion", shape, coords))  # (3, K)
+    everywhere = pixels(shape, coords, np.dtype(np.float64))  # (3, H W)
     K = centres.shape[1]
     L = np.zeros((K + 3, K + 3))
     L[3:] = _phi(centres, centres).T

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from autodiff import Tensor, check, grad, use
 from autodiff.ops import conv2d, relu
 from autodiff.ops.conv2d import cpu, layout, reference
+from autodiff.simd import VECTORS
 
 from ..arrays import DTYPES, LAYOUTS, laid_out
 
@@ -119,6 +120,8 @@ LAYERS = [
     ((67, 2, 13, 13), (4, 2, 3, 3), (1, 1), ((2, 1), (0, 2))),
     ((3, 1, 60, 60), (20, 1, 5, 5), (1, 1), ((0, 0), (0, 0))),
     ((2, 2, 5, 700), (3, 2, 3, 3), (1, 1), ((1, 1), (1, 1))),
+    ((1, 3, 2, 8), (4, 3, 3, 3), (1, 1), ((1, 1), (1, 1))),  # blocks of fewer vectors than a tile
+    ((1, 3, 2, 16), (4, 3, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((35, 16, 15, 15), (9, 16, 1, 1), (1, 1), ((0, 0), (0, 0))),
     ((2, 64, 31, 30), (70, 64, 3, 3), (1, 1), ((0, 1), (1, 1))),
     ((20, 20, 28, 28), (20, 20, 5, 5), (1, 1), ((0, 0), (0, 0))),
@@ -147,16 +150,19 @@ def test_the_layers_are_cut_in_every_way():
         y_shape = reference.out_shape(x_shape, weight_shape, stride, padding)
         axes = cpu._forward_axes(x_shape, y_shape, weight_shape, stride, padding)
         K, C = weight_shape[:2]
-        forward.append((x_shape[0], cpu._plan(axes, x_shape, K, 4, layout.CACHE // 4)))
+        forward.append((x_shape[0], cpu._forward_recipe(x_shape, weight_shape, stride, padding, 4).plan))
         weight.append((x_shape[0], cpu._plan(axes, x_shape, K, 4, min(layout.CACHE // 4, cpu.NEAR * (K + C)))))
     for plans in (forward, weight):
-        assert any(plan.cuts > 1 and plan.lattice_rows % plan.rows for _, plan in plans)
+        assert any(plan.lattice_rows % plan.cuts for _, plan in plans)
         assert any(plan.images > 1 and N % plan.images for N, plan in plans)
         assert any(plan.pitch == plan.lattice_cols for _, plan in plans)
         assert any(plan.tile for _, plan in plans) and not all(plan.tile for _, plan in plans)
         assert any(plan.blocks > plan.pieces for _, plan in plans)
     # A short block after a full one in the same piece: what the full one left behind must not be added.
-    assert any(plan.lattice_rows % plan.rows and plan.blocks > cpu.SUMS for _, plan in weight)
+    assert any(plan.lattice_rows % plan.cuts and plan.blocks > cpu.SUMS for _, plan in weight)
+    # Results that go straight to y: of several images, and of a block that does not fill a tile.
+    assert any(plan.targets.size and plan.images > 1 and N % plan.images for N, plan in forward)
+    assert any(plan.targets.size and plan.vectors < VECTORS for _, plan in forward)
 
 
 @every_voice

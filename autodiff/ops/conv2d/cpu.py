@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, prange
 
 from ...backend import one_blas_thread
-from ...memory import images_of
+from ...memory import images_of, writable
 from ...simd import (
     BITS,
     BYTES,
@@ -27,8 +27,9 @@ from ...simd import (
     dot_tile,
     sum_of,
 )
-from . import layout, reference, winograd
-from .planes import gather, gather_vectors, pack, scatter, scratch
+from . import filters, layout, reference, winograd
+from .planes import gather, gather_phases, gather_vectors, scatter, scratch
+from .pointwise import mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
 SUMS = 16  # partial sums of (3): units of work that threads share, whose number does not depend on theirs
@@ -36,17 +37,13 @@ FEW = 6  # channels or filters for which transforms would cost more than the pro
 
 
 def forward(x, weight, bias, stride, padding, rectify=False):
-    shape = reference.out_shape(x.shape, weight.shape, stride, padding)
-    recipe = _forward_recipe(x.shape, shape, weight.shape, stride, padding, x.itemsize)
-    return _correlation(x, weight, bias, shape, recipe, rectify)  # (1)
+    recipe = _forward_recipe(x.shape, weight.shape, stride, padding, x.itemsize)
+    return _correlation(x, weight, bias, recipe, rectify)  # (1)
 
 
 def gradient_x(gy, weight, x_shape, stride, padding, bias=None, rectify=False):
     recipe = _adjoint_recipe(gy.shape, tuple(x_shape), weight.shape, stride, padding, gy.itemsize)
-    back = weight.swapaxes(0, 1)
-    if stride == (1, 1):  # (2) is (1) with the filters turned round
-        back = back[:, :, ::-1, ::-1]
-    return _correlation(gy, back, bias, tuple(x_shape), recipe, rectify)  # (2)
+    return _correlation(gy, weight, bias, recipe, rectify)  # (2)
 
 
 def gradient_weight(gy, x, weight_shape, stride, padding):
@@ -73,72 +70,54 @@ def gradient_bias(gy):
 class Recipe(NamedTuple):
     """How a convolution is computed, as far as that follows from shapes."""
 
+    shape: reference.Shape  # of the result
     plan: layout.Plan
-    tile: tuple[int, int]
+    order: filters.Order
     direct: bool  # whether the planes are the channels of the images as they lie in memory
 
 
 @lru_cache(maxsize=512)
-def _forward_recipe(x_shape, y_shape, weight_shape, stride, padding, itemsize):
-    return _recipe(_forward_axes(x_shape, y_shape, weight_shape, stride, padding), x_shape, weight_shape, itemsize)
+def _forward_recipe(x_shape, weight_shape, stride, padding, itemsize):
+    y_shape = reference.out_shape(x_shape, weight_shape, stride, padding)
+    axes = _forward_axes(x_shape, y_shape, weight_shape, stride, padding)
+    return _recipe(axes, x_shape, y_shape, weight_shape, itemsize)
 
 
 @lru_cache(maxsize=512)
 def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
     C, K, U, V = weight_shape
-    if stride == (1, 1):
-        turned = tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip((U, V), padding, strict=True))
-        axes = _forward_axes(y_shape, x_shape, (K, C, U, V), stride, turned)
+    if turned := stride == (1, 1):  # (2) is (1) with the filters turned round
+        pads = tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip((U, V), padding, strict=True))
+        axes = _forward_axes(y_shape, x_shape, (K, C, U, V), stride, pads)
     else:
         axes = _axes(layout.adjoint_axis, x_shape, y_shape, weight_shape, stride, padding)
-    return _recipe(axes, y_shape, (K, C, U, V), itemsize)
+    return _recipe(axes, y_shape, x_shape, weight_shape, itemsize, swapped=True, turned=turned)
 
 
-def _recipe(axes, x_shape, weight_shape, itemsize):
-    K = weight_shape[0]
+def _recipe(axes, x_shape, y_shape, weight_shape, itemsize, **places):
+    K = y_shape[1]
     few = K <= FEW_FILTERS  # a tile of FILTERS filters would mostly multiply by zero
     tile = (FEW_FILTERS, MANY_VECTORS) if few else (FILTERS, VECTORS)
-    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile)
+    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile, K % FILTERS == 0)
     plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
     whole = all(axis.lattice == axis.size_in for axis in axes) and K % FILTERS == 0
     direct = plain and whole and not plan.tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
-    return Recipe(plan, tile, direct)
+    return Recipe(tuple(y_shape), plan, filters.order(*axes, weight_shape, tile[0], **places), direct)
 
 
-def _correlation(x, weight, bias, shape, recipe, rectify):
-    (filters, _), plan = recipe.tile, recipe.plan
+def _correlation(x, weight, bias, recipe, rectify):
+    shape, plan, order, direct = recipe
     y = np.empty(shape, x.dtype)
-    bias = np.zeros(shape[1], x.dtype) if bias is None else np.require(bias, requirements=["C", "W"])
+    packed = filters.packed(weight, order)
+    bias = np.zeros(shape[1], x.dtype) if bias is None else writable(bias)
     floor = x.dtype.type(0 if rectify else -np.inf)
     x, x_shape, x_step = images_of(x)
-    packed = np.empty(plan.taps.size * _whole(shape[1], filters), x.dtype)
-    pack(packed, *_strided(weight), filters, plan)
-    if recipe.direct:
-        _mix_channels(y.reshape(len(y), -1), x, x_step, packed, bias, floor, *_places(x_shape, x.itemsize))
+    if direct:
+        mix_channels(y, x, x_shape, x_step, packed, bias, floor)
     else:
-        correlate = _correlate if filters == FILTERS else _correlate_few
+        correlate = _finish if plan.targets.size else _correlate if order.block == FILTERS else _correlate_few
         correlate(y, x, x_shape, x_step, packed, bias, floor, plan)
     return y
-
-
-@lru_cache(maxsize=64)
-def _places(x_shape, itemsize):
-    """Where the vectors and the channels of an image begin."""
-    _, C, H, W = x_shape
-    starts = [*range(0, H * W - BYTES // itemsize, BYTES // itemsize), H * W - BYTES // itemsize]
-    starts += starts[-1:] * (-len(starts) % VECTORS)  # the last overlaps the one before, and fills the tile
-    return np.array(starts), np.arange(C) * H * W
-
-
-def _strided(weight):
-    """The numbers of filters in any layout: flat memory, where the first lies, the steps of the axes, the shape."""
-    base = weight if weight.base is None else weight.base
-    if not (
-        isinstance(base, np.ndarray) and base.flags.c_contiguous and base.flags.writeable and base.dtype == weight.dtype
-    ):
-        base = weight = np.require(weight, requirements=["C", "A", "W"])
-    first = (weight.ctypes.data - base.ctypes.data) // weight.itemsize
-    return base.reshape(-1), first, tuple(step // weight.itemsize for step in weight.strides), weight.shape
 
 
 def _forward_axes(x_shape, y_shape, weight_shape, stride, padding):
@@ -152,9 +131,9 @@ def _axes(axis, x_shape, y_shape, weight_shape, stride, padding):
     return [axis(x_shape[i], y_shape[i], weight_shape[i], stride[i - 2], padding[i - 2][0]) for i in (2, 3)]
 
 
-def _plan(axes, x_shape, K, itemsize, most, tile=(FILTERS, VECTORS)):
-    filters, vectors = tile
-    return layout.plan(*axes, *x_shape[:2], _whole(K, filters), BYTES // itemsize, vectors, most)
+def _plan(axes, x_shape, K, itemsize, most, tile=(FILTERS, VECTORS), straight=False):
+    block, vectors = tile
+    return layout.plan(*axes, *x_shape[:2], _whole(K, block), BYTES // itemsize, vectors, most, straight)
 
 
 def _mixed(matrix, x, axis):
@@ -202,17 +181,29 @@ _correlate, _correlate_few = _correlator(FILTERS, VECTORS), _correlator(FEW_FILT
 
 
 @njit(parallel=True, cache=True)
-def _mix_channels(y, x, x_step, weight, bias, floor, starts, taps):
-    plane = y.shape[1] // bias.size
-    for n in prange(y.shape[0]):
-        n = np.int64(n)
-        image, result = x[n * x_step :], y[n]
-        for m in range(0, starts.size, VECTORS):
-            for k in range(0, bias.size, FILTERS):
-                correlate_tile_and_finish(
-                    result, k * plane, plane, image, starts, m, taps, 0, taps.size, weight, k * taps.size,
-                    bias, k, floor, BITS, FILTERS, VECTORS,
-                )  # fmt: skip
+def _finish(y, x, x_shape, x_step, weight, bias, floor, plan):
+    """The same loop, but tiles add the bias, rectify, and write into y."""
+    _, K, I, J = y.shape
+    y, taps = y.reshape(y.size), plan.taps.size
+    for piece in prange(plan.pieces):
+        planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
+        for block in range(*_share(plan.blocks, plan.pieces, piece)):
+            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
+            y_at = (n * K * I + q) * J
+            for m in range(0, vectors, VECTORS):
+                for k in range(0, K, FILTERS):
+                    if vectors < VECTORS:
+                        for j in range(vectors):
+                            correlate_tile_and_finish(
+                                y, y_at + k * I * J, I * J, planes, plan.starts, j, plan.taps, 0, taps,
+                                weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, 1,
+                            )  # fmt: skip
+                        continue
+                    correlate_tile_and_finish(
+                        y, y_at + k * I * J, I * J, planes, plan.starts, min(m, vectors - VECTORS), plan.taps, 0,
+                        taps, weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, VECTORS,
+                    )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)
@@ -268,8 +259,9 @@ def _share(blocks, pieces, piece):
 @njit(cache=True)
 def _extent(plan, block, N):
     """The images and lattice rows of a block, and how many vectors cover them."""
-    n, q = block // plan.cuts * plan.images, block % plan.cuts * plan.rows
-    images, rows = min(plan.images, N - n), min(plan.rows, plan.lattice_rows - q)
+    n, cut = block // plan.cuts * plan.images, block % plan.cuts
+    q = cut * plan.lattice_rows // plan.cuts
+    images, rows = min(plan.images, N - n), (cut + 1) * plan.lattice_rows // plan.cuts - q
     vectors, end = plan.vectors, ((images - 1) * plan.high + rows) * plan.pitch
     while plan.starts[vectors - 1] >= end:
         vectors -= 1

@@ -15,7 +15,8 @@ Both convolution and its adjoint compute, along the rows and likewise along the 
 Each phase of each channel becomes a *plane*: its lattice rows one after the other, `pitch` numbers apart. So a
 tap is one offset into memory, and neighbouring q are neighbours in memory. The zeros to the right of a row
 double as the zeros to the left of the next. Vectors cover the results greedily: the next one begins at the
-first result that is not covered yet, be it in the same row or in the next.
+first result that is not covered yet, be it in the same row or in the next. Where results need no more than a bias and
+a rectifier, they go straight to y; then the vectors cover each row by itself, the last overlapping the one before.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ class Plan(NamedTuple):
     """How work is cut into blocks, `images` images by `rows` lattice rows, and where a block lies in memory."""
 
     blocks: int
-    cuts: int  # blocks that an image is cut into
+    cuts: int  # blocks that an image is cut into, of equal heights but for one row
     pieces: int  # groups of blocks
     images: int
-    rows: int
+    rows: int  # of the highest block
     lattice_rows: int
     lattice_cols: int
     low_row: int
@@ -70,9 +71,8 @@ class Plan(NamedTuple):
     plane: int  # distance of planes
     vectors: int  # vectors that cover a block
     starts: np.ndarray  # where they begin, and some more to fill the last tile
+    targets: np.ndarray  # where the results of each begin in y; empty if they go through planes
     taps: np.ndarray  # offsets into the planes of x
-    us: np.ndarray  # row and column of the kernel of the taps of one channel, output phase by output phase
-    vs: np.ndarray
     groups: np.ndarray  # the taps of output phase g are taps[groups[g] : groups[g + 1]]
     tile: int  # rows of results of a lattice row with Winograd's filtering, otherwise 0
 
@@ -109,38 +109,41 @@ def span(low: int, step: int, phase: int, size: int, limit: int) -> tuple[int, i
 
 
 @lru_cache(maxsize=512)
-def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, most: int) -> Plan:
+def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, most: int, straight: bool) -> Plan:
     """Cut the way from x (N, C, ...) to y (N, K, ...) into blocks of at most `most` numbers, and place them.
 
-    `lanes` is the length of a vector, `tile` the number of vectors that a register tile takes at a time.
+    `lanes` is the length of a vector, `tile` the number of vectors that a register tile takes at a time. `straight`
+    lets tiles write their results into y itself, where that is possible.
     """
     wide = cols.lattice + cols.reach - 1
     spans = [span(cols.low, cols.step_in, phase, cols.size_in, wide) for phase in range(cols.step_in)]
     pitch = max(cols.lattice, wide - spans[0][0], *(last for _, last in spans))
 
-    planes = C * rows.step_in * cols.step_in + K * rows.step_out * cols.step_out
+    straight = straight and rows.step_out == cols.step_out == 1 and cols.lattice >= lanes
+    planes = C * rows.step_in * cols.step_in + (0 if straight else K * rows.step_out * cols.step_out)
     if rows.tile:
         planes //= winograd.N  # the tap of an output phase lies in the input phase with its number: one at a time
     fitting = max(1, most // (planes * pitch))  # lattice rows
     few = max(-(-N * rows.lattice // PIECES), -(-LEAST // pitch))
     cuts = -(-rows.lattice // min(fitting, few))
+    if N == 1 and rows.lattice > 1:
+        cuts += cuts % 2  # two threads share an image evenly
     height = -(-rows.lattice // cuts)
     high = height + rows.reach - 1
     images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // PIECES)))
     lines = -(-(images * high * pitch + cols.reach + lanes) // LINE)
     plane = (lines + 1 - lines % 2) * LINE  # odd: neighbouring planes fall into different sets of the cache
 
-    results = np.arange(images)[:, None, None] * high + np.arange(height)[:, None]
-    results = (results * pitch + np.arange(cols.lattice)).ravel()
-    starts, covered = [], 0
-    while covered < results.size:
-        starts.append(results[covered])
-        covered = np.searchsorted(results, results[covered] + lanes)
+    starts, targets = _vectors(images, height, high, pitch, cols.lattice, lanes), []
+    if straight:
+        places = [*range(0, cols.lattice - lanes, lanes), cols.lattice - lanes]
+        both = [(i * high + q, i * K * rows.lattice + q) for i in range(images) for q in range(height)]
+        starts = [line * pitch + place for line, _ in both for place in places]
+        targets = [line * cols.lattice + place for _, line in both for place in places]
 
-    taps, groups, places = [], [0], []
+    taps, groups = [], [0]
     for row_taps in rows.taps:
         for col_taps in cols.taps:
-            places += [(u, v) for u, _, _ in row_taps for v, _, _ in col_taps]
             taps += [
                 ((c * rows.step_in + row_phase) * cols.step_in + col_phase) * plane + row_shift * pitch + col_shift
                 for c in range(C)
@@ -170,9 +173,19 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
         plane=plane,
         vectors=len(starts),
         starts=np.array(starts + starts[-1:] * (tile - 1), np.int64),
+        targets=np.array(targets, np.int64),
         taps=np.array(taps, np.int64),
-        us=np.array([u for u, _ in places], np.int64),
-        vs=np.array([v for _, v in places], np.int64),
         groups=np.array(groups, np.int64),
         tile=rows.tile,
     )
+
+
+def _vectors(images: int, height: int, high: int, pitch: int, width: int, lanes: int) -> list[int]:
+    """Where the vectors begin that cover `height` rows of `width` results of each image, with zeros between them."""
+    results = np.arange(images)[:, None, None] * high + np.arange(height)[:, None]
+    results = (results * pitch + np.arange(width)).ravel()
+    starts, covered = [], 0
+    while covered < results.size:
+        starts.append(results[covered])
+        covered = np.searchsorted(results, results[covered] + lanes)
+    return starts

@@ -1,4 +1,4 @@
-"""Before and after the tiles of cpu.py: filters in the order of the tiles, images to planes, planes to images.
+"""Before and after the tiles of cpu.py: images to planes, planes to images.
 
 Where a plan has a `tile`, the rows of pixels are transformed on the way as winograd.py says.
 """
@@ -15,50 +15,7 @@ ONE = np.int64(1)  # `copy` would be compiled once more for every place of a lit
 span = njit(layout.span, cache=True)
 transform_pixels = linear_map(winograd.pixels())
 transform_gradients_3, transform_gradients_5 = (linear_map(winograd.results(r).T) for r in (3, 5))
-transform_filters_3, transform_filters_5 = (linear_map(winograd.filters(r)) for r in (3, 5))
 transform_products_3, transform_products_5 = (linear_map(winograd.results(r)) for r in (3, 5))
-
-
-@njit(cache=True)
-def pack(packed, weight, first, steps, shape, filters, plan):
-    """The filters in the order that tiles read: [output phase][filter block][channel, tap][filter in block]."""
-    K, C, U, V = shape
-    blocks, to = (K + filters - 1) // filters, 0
-    if plan.tile:  # rows of the kernel take the place of output phases, until they are transformed
-        rows_ = np.empty(U * blocks * C * V * filters, packed.dtype)
-        for u in range(U):
-            for block in range(blocks):
-                for c in range(C):
-                    for v in range(V):
-                        at = first + c * steps[1] + u * steps[2] + v * steps[3]
-                        to = _lay(rows_, to, weight, at, steps[0], block * filters, filters, K)
-        _transform_filters(packed, rows_, U)
-        return
-    for g in range(plan.groups.size - 1):
-        for block in range(blocks):
-            for c in range(C):
-                for t in range(plan.groups[g] // C, plan.groups[g + 1] // C):
-                    at = first + c * steps[1] + plan.us[t] * steps[2] + plan.vs[t] * steps[3]
-                    to = _lay(packed, to, weight, at, steps[0], block * filters, filters, K)
-
-
-@njit(cache=True)
-def _lay(packed, to, weight, at, step, k, filters, K):
-    """Copy one weight of the filters k, k + 1, ..., zeros beyond the last."""
-    for f in range(k, k + filters):
-        packed[to] = weight[at + f * step] if f < K else 0
-        to += 1
-    return to
-
-
-@njit(cache=True)
-def _transform_filters(packed, rows_, U):
-    """Transform kernels of U rows that lie one after the other: G w of winograd.py."""
-    step, zero, least = rows_.size // U, packed.dtype.type(0), packed.dtype.type(-np.inf)
-    if U == 3:
-        transform_filters_3(packed, 0, step, rows_, 0, step, step, zero, least)
-    else:
-        transform_filters_5(packed, 0, step, rows_, 0, step, step, zero, least)
 
 
 @njit(cache=True)
@@ -70,17 +27,27 @@ def scratch(width, dtype):
 @njit(cache=True)
 def gather(planes, rows_, x, x_shape, x_step, plan, n, images, q, rows):
     """Copy the rows that a block reads from x (N, C, H, W) into the planes of their phases, zero outside x."""
+    if not plan.tile:
+        gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
+        return
+    for c in range(x_shape[1]):
+        for i in range(images):
+            at = c * plan.down_in * plan.right_in * plan.plane + i * plan.high * plan.pitch
+            x_at = (n + i) * x_step + c * x_shape[2] * x_shape[3]
+            _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows)
+
+
+@njit(cache=True)
+def gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows):
+    """The same for a plan without a tile."""
     phases = plan.down_in * plan.right_in
+    low, high = q + plan.low_row, rows + plan.high - plan.rows
     for c in range(x_shape[1]):
         for i in range(images):
             at = c * phases * plan.plane + i * plan.high * plan.pitch
             x_at = (n + i) * x_step + c * x_shape[2] * x_shape[3]
-            if plan.tile:
-                _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows)
-                continue
             for phase in range(phases):
                 row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
-                low, high = q + plan.low_row, rows + plan.high - plan.rows
                 to = at + phase * plan.plane
                 _gather_rows(planes, to, x, x_at, x_shape, plan, low, plan.down_in, row_phase, col_phase, high)
 

@@ -3,15 +3,15 @@
 import numpy as np
 from numba import njit, prange
 
-from ...memory import images_of
+from ...memory import images_of, writable
 
 PIECE = 1 << 14  # numbers that a thread takes at a time
 
 
 def forward(x):
-    x = np.require(x, requirements=["C", "A", "W"])
-    y = np.empty_like(x)
-    _forward(y.ravel(), x.ravel())
+    x = writable(x)
+    y = np.empty(x.shape, x.dtype)
+    _forward(y.reshape(-1), x.reshape(-1))
     return y
 
 
