@@ -267,12 +267,14 @@ def _sampling() -> Iterator[Case]:
         def sampled(ops, image, w, border=border):
             return ops.bilinear_sample(image, w, border=border)
 
+        name = f'bilinear_sample: border "{border}", positions {text}'
+        yield _case(name, sampled, (2, 3, 5, 6), motion((2, 4, 7), (5, 6), beyond))
+    for border in ("zeros", "edge", "reflect"):
+
         def splatted(ops, values, w, border=border):
             return ops.splat(values, w, (5, 6), border=border)
 
-        moved = motion((2, 4, 7), (5, 6), beyond)
-        yield _case(f'bilinear_sample: border "{border}", positions {text}', sampled, (2, 3, 5, 6), moved)
-        yield _case(f'splat: border "{border}", positions {text}', splatted, (2, 3, 4, 7), moved)
+        yield _case(f'splat: border "{border}"', splatted, (2, 3, 4, 7), motion((2, 4, 7), (5, 6), 3))
     for border, derivative in product(("zeros", "edge", "reflect"), ((1, 0), (0, 1))):
 
         def slope(ops, image, w, border=border, derivative=derivative):
