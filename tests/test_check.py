@@ -352,3 +352,22 @@ def test_not_a_number_is_saved_as_null(tmp_path):
     check.Report([check.Result("vjp", 0, np.inf, 1e-6, value=np.nan)]).save(tmp_path / "report.json")
     [result] = json.loads((tmp_path / "report.json").read_text())["results"]
     assert result["error"] is None and result["value"] is None and result["passed"] is False
+
+
+# Many inputs as one
+
+
+def test_all_inputs_together():
+    def fun(x, y):
+        return ops.exp(x / y) * 100.0
+
+    of_vector, z = check.together(fun, X, 1000 * Y)
+    assert z.shape == (X.size + Y.size,)
+    assert_allclose([np.mean(part**2) for part in (z[: X.size], z[X.size :])], 1)  # each input in units of its size
+    assert_allclose(of_vector(as_tensor(z)).data, fun(as_tensor(X), as_tensor(1000 * Y)).data, rtol=1e-14)
+    assert check.report(of_vector, z).passed
+
+
+def test_together_finds_the_one_that_is_wrong():
+    with pytest.raises(check.CheckFailure, match=r"element \(1,\)"):
+        check.vjp(*check.together(wrong_at((0, 1)), X, Y))
