@@ -27,7 +27,7 @@ def note(kink: str, side: Callable[[], Any]) -> None:
     """Say that an op has kinks of the kind `kink`; side() is an array that differs on their two sides."""
     heard = _heard.get()
     if heard is not None:
-        heard.append((kink, np.array(side())))
+        heard.append((kink, np.asarray(side())))
 
 
 def sides(fun: Callable[[], T]) -> tuple[T, Sides]:
