@@ -196,6 +196,18 @@ def test_the_order_of_the_differences_is_observed():
     assert linear.order is None  # there is no error whose order could be seen
 
 
+def test_differences_are_extrapolated():
+    """Their errors of second and fourth order are gone; at a step of 0.05 those would be 4e-4 and 5e-8."""
+    [result] = check.vjp(ops.exp, X / 3, eps=0.05)
+    assert result.error < 1e-9
+
+
+def test_the_step_is_large_where_nothing_forbids_it():
+    """Rounding would leave errors of 1e-9 at a small one."""
+    [result] = check.vjp(ops.exp, X / 3)
+    assert result.error < 1e-11
+
+
 def test_the_complex_step_is_exact_to_rounding():
     results = check.complex_step(lambda x, y: ops.sqrt(ops.exp(x / y) + y) @ X.T, X, Y)
     assert [r.check for r in results] == ["complex step"] * 2
@@ -312,6 +324,16 @@ def test_a_subgradient_is_called_a_convention(kind):
 def test_a_kink_near_x_is_avoided_by_a_smaller_step():
     [result] = check.vjp(ops.relu, np.array([1.0, 1e-6, -1e-6]))
     assert result.passed and not result.kinks
+
+
+def test_a_kink_near_x_is_avoided_even_if_it_is_too_slight_to_matter():
+    [result] = check.vjp(lambda x: x * 2.0 + ops.relu(x - 1.0001) * 1e-13, np.array([1.0]))
+    assert not result.kinks
+
+
+def test_every_kink_counts():
+    [result] = check.vjp(ops.relu, np.zeros(5), rtol=10)
+    assert result.kinks == {"relu at 0": 5}
 
 
 def test_kinks_on_which_the_gradient_happens_to_agree_are_counted():
