@@ -92,14 +92,17 @@ class DataConfig:
 
     source              "embedded", a folder with the files of MNIST, an .npz or an .h5 file
     seed, fresh         of the clutter around digits; fresh: other canvases in every epoch
+    images              only the first so many of each split, all if left out
     """
 
     source: str = "embedded"
     seed: int = 0
     fresh: bool = True
+    images: int | None = None
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, f"data.seed is {self.seed}, expected at least 0")
+        _require(self.images is None or self.images >= 1, f"data.images is {self.images}, expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ class RunConfig:
 
 
 def read(path: str | os.PathLike[str]) -> RunConfig:
+    """The configuration of a run in a TOML file. Raises as `read_as`."""
+    return read_as(RunConfig, path)
+
+
+def read_as(cls: type[Config], path: str | os.PathLike[str]) -> Config:
     """The configuration in a TOML file.
 
     Raises FileError if it cannot be read; ConfigError if it is no TOML, or has an unknown key or a
@@ -156,7 +164,7 @@ def read(path: str | os.PathLike[str]) -> RunConfig:
     """
     try:
         text = Path(path).read_bytes().decode("utf-8")
-        return from_dict(RunConfig, tomllib.loads(text))
+        return from_dict(cls, tomllib.loads(text))
     except OSError as error:
         raise FileError(f"cannot read the configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -167,7 +175,7 @@ def read(path: str | os.PathLike[str]) -> RunConfig:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def write(config: RunConfig, path: str | os.PathLike[str]) -> None:
+def write(config: Any, path: str | os.PathLike[str]) -> None:
     """Write the configuration as TOML, whole or not at all. Raises FileError if that is impossible."""
     import tomli_w
 
@@ -234,6 +242,8 @@ def _converted(hint: Any, value: Any, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
     return list(value) if isinstance(value, tuple) else value
 
 

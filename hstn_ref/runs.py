@@ -64,7 +64,7 @@ def train(
     if not resume and any((place / CHECKPOINT).exists() for place in (folder, folder / FIRST_STAGE)):
         raise FileError(f"{folder} holds a run already; continue it with --resume, or choose another folder")
     threads = machine.set_threads(config.threads)
-    data = open_data(config.data.source, seed=config.data.seed, fresh=config.data.fresh)
+    data = images(config)
     model = build(config, data)
     config = replace(config, model=replace(config.model, options=model.options))
     multipliers([name for name, _ in model.named_parameters()], config.training.lr_multipliers)  # before stage 1
@@ -93,9 +93,15 @@ def train(
         "commit": machine.commit(),
         "machine": machine.describe(),
     }
-    write_bytes(folder / RESULT, (json.dumps(report, indent=2) + "\n").encode())
-    _draw(folder, result, data.test)
+    _draw(folder, result, data)
+    write_bytes(folder / RESULT, (json.dumps(report, indent=2) + "\n").encode())  # the last: the run is finished
     return report
+
+
+def images(config: RunConfig) -> DataSplits:
+    """The data of a configuration. Raises as `open_data`."""
+    data = open_data(config.data.source, seed=config.data.seed, fresh=config.data.fresh)
+    return data if config.data.images is None else data.first(config.data.images)
 
 
 def build(config: RunConfig, data: DataSplits) -> models.Classifier:
@@ -107,6 +113,12 @@ def build(config: RunConfig, data: DataSplits) -> models.Classifier:
             f"have the size {list(data.image_size)}"
         )
     return _build(config.model.name, config, options)
+
+
+def own_factors(factors: Mapping[str, float], model: models.Classifier) -> dict[str, float]:
+    """Those of the multipliers that are of parameters which the network has."""
+    names = [name for name, _ in model.named_parameters()]
+    return {prefix: x for prefix, x in factors.items() if any(under(prefix, name) for name in names)}
 
 
 def copy_localisation(source: models.Classifier, target: models.Classifier) -> None:
@@ -151,15 +163,16 @@ def picture(model: models.Classifier, dataset: Dataset, *, title: str = "") -> F
     return stage_picture(stages, labels, predictions, title=title)
 
 
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested table as one, with dotted names."""
+    items: dict[str, Any] = {}
+    for name, value in table.items():
+        items |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return items
+
+
 def _check_unchanged(config: RunConfig, path: Path) -> None:
     """Raise ConfigError unless a run may go on with this configuration instead of the one in the file."""
-
-    def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        items: dict[str, Any] = {}
-        for name, value in table.items():
-            items |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-        return items
-
     free = {"threads", "data.source", "pretraining.epochs", *(f"training.{name}" for name in MAY_CHANGE)}
     before, present = (flat(configuration.to_dict(c)) for c in (configuration.read(path), config))
     for name in sorted((before.keys() | present.keys()) - free):
@@ -195,8 +208,7 @@ def _localisation_source(
     options = {name: value for name, value in config.model.options.items() if name in known}
     training = config.training if epochs is None else replace(config.training, epochs=epochs)
     first = _build(FIRST_STAGE, config, options)
-    names = dict(first.named_parameters())
-    factors = {p: x for p, x in training.lr_multipliers.items() if any(under(p, name) for name in names)}
+    factors = own_factors(training.lr_multipliers, first)
     arguments = _arguments(replace(training, lr_multipliers=factors))
     announce("stage 1 of 2: Affine-STN", quiet=quiet)
     fit(first, data, **arguments, folder=folder / FIRST_STAGE, resume=resume, quiet=quiet)
@@ -216,12 +228,14 @@ def _arguments(config: TrainingConfig) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in fields(config)}
 
 
-def _draw(folder: Path, result: Result, dataset: Dataset) -> None:
+def _draw(folder: Path, result: Result, data: DataSplits) -> None:
     from hstn_ref.plots import save_figure, training_curves
 
     model = load_model(folder / BEST)
-    save_figure(training_curves(result.history, title=model.title), folder / CURVES)
-    save_figure(picture(model, dataset), folder / STAGES)
+    count = data.attributes.get("only_the_first")
+    note = f", only the first {count} images of each split" if count else ""
+    save_figure(training_curves(result.history, title=model.title + note), folder / CURVES)
+    save_figure(picture(model, data.test, title=f"true → predicted{note}" if note else ""), folder / STAGES)
 
 
 def trained_networks() -> list[Path]:

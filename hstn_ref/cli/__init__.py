@@ -14,6 +14,7 @@ from hstn_ref.cli.bench import bench
 from hstn_ref.cli.data import data
 from hstn_ref.cli.demo import demo
 from hstn_ref.cli.evaluate import evaluate
+from hstn_ref.cli.table1 import table1
 from hstn_ref.cli.train import train
 from hstn_ref.cli.verify import verify
 from hstn_ref.errors import UserError
@@ -52,6 +53,7 @@ def main(debug: bool) -> None:
       hstn train --model hstn --out runs/hstn       the paper's procedure, both stages
       hstn train --resume --out runs/hstn           go on after an interruption
       hstn evaluate runs/*/best.h5                  compare what was trained
+      hstn table1                                   all networks of the paper's Table 1
       hstn verify                                   prove every gradient
       hstn bench                                    how fast, beside PyTorch
 
@@ -59,5 +61,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, data, demo, verify, bench):
+for command in (train, table1, evaluate, data, demo, verify, bench):
     main.add_command(command)

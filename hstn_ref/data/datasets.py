@@ -53,6 +53,11 @@ class DataSplits:
     def image_size(self) -> tuple[int, int]:
         return self.train.image_size
 
+    def first(self, count: int) -> DataSplits:
+        """The same with the first `count` images of each split, fewer where a split has fewer."""
+        train, valid, test = (First(split, count) for _, split in self.items())
+        return DataSplits(train, valid, test, {**self.attributes, "only_the_first": count})
+
     def items(self) -> Iterator[tuple[str, Dataset]]:
         yield from (("train", self.train), ("valid", self.valid), ("test", self.test))
 
@@ -135,6 +140,23 @@ class ClutteredDigits:
         order_start, self._start = starts(self._seed, self._stream, epoch)
         self._order = permutation(order_start, len(self))
         self._epoch = epoch
+
+
+class First:
+    """The first `count` images of a data set, all if it has fewer."""
+
+    def __init__(self, dataset: Dataset, count: int) -> None:
+        self._dataset, self._count = dataset, min(natural(count, name="count"), len(dataset))
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._dataset.image_size
+
+    def __len__(self) -> int:
+        return self._count
+
+    def batch(self, indices: ArrayLike, epoch: int = 0) -> Batch:
+        return self._dataset.batch(validate_indices(indices, len(self)), epoch)
 
 
 def unit_range(levels: np.ndarray) -> np.ndarray:

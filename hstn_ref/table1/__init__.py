@@ -1,0 +1,1 @@
+"""The paper's Table 1: `configuration` says what, `running` trains, `report` writes, `figures` draws."""

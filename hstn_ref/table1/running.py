@@ -1,0 +1,112 @@
+"""Training the runs of a table, one at a time, each in a folder of its own.
+
+    table1.toml             the configuration
+    cnn/seed-0/             a run, see runs.py; it is finished when it has result.json
+    table1.md, table1.json, curves.png, transformers.png, confusion.png     the report, see report.py
+
+All state is in the folders of the runs, so a table that was stopped at any moment goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hstn_ref import config as configuration
+from hstn_ref import runs
+from hstn_ref.config import ConfigError, RunConfig
+from hstn_ref.progress import announce
+from hstn_ref.table1.configuration import TableConfig
+from hstn_ref.training import BEST, CHECKPOINT, Diverged
+
+CONFIG = "table1.toml"
+MAY_CHANGE = ("threads", "seeds", "data.source")  # between two calls; the runs know the content of the data
+
+
+def folder_of(out: Path, row: str, seed: int) -> Path:
+    """The folder of a run."""
+    return out / row / f"seed-{seed}"
+
+
+def finished(out: Path, row: str, seed: int) -> bool:
+    return (folder_of(out, row, seed) / runs.RESULT).exists()
+
+
+def prepare(config: TableConfig, out: Path) -> None:
+    """Write the configuration into the folder of the table.
+
+    Raises ConfigError if the folder has a table of another one; FileError if it cannot be written.
+    """
+    path = out / CONFIG
+    if path.exists():
+        _check_unchanged(config, configuration.read_as(TableConfig, path), path)
+    configuration.write(config, path)
+
+
+def train(
+    config: TableConfig,
+    out: Path,
+    *,
+    only: Iterable[str] = (),
+    seeds: Iterable[int] = (),
+    quiet: bool = False,
+    command: str = "",
+    on_finished: Callable[[], Any] = lambda: None,
+) -> list[str]:
+    """Train what is not finished, seed by seed and row by row; returns a sentence for each run that failed.
+
+    `only` and `seeds` choose, all if empty; a row that another begins with is trained too. A run that was stopped
+    goes on, to the same bits as without the break. `on_finished()` is called after each run. A run whose loss is not
+    finite any more fails, and the others go on; Interrupted and errors of files and data end the table.
+    """
+    todo = [
+        (seed, row)
+        for seed in (tuple(seeds) or config.seeds)
+        for row in config.select(only)
+        if not finished(out, row, seed)
+    ]
+    prefix = "REDUCED TABLE, run" if config.reduced else "run"
+    failed = []
+    for number, (seed, row) in enumerate(todo, 1):
+        announce(f"{prefix} {number} of {len(todo)}: {row}, seed {seed}", quiet=quiet)
+        try:
+            _train_one(config, out, row, seed, quiet=quiet, command=command)
+        except (Diverged, _Waits) as error:
+            failed.append(f"{row}, seed {seed}: {error}")
+            announce(failed[-1], quiet=quiet)
+        else:
+            on_finished()
+    return failed
+
+
+class _Waits(Exception):
+    """The run begins with one that is not finished."""
+
+
+def _train_one(config: TableConfig, out: Path, row: str, seed: int, *, quiet: bool, command: str) -> None:
+    folder, source = folder_of(out, row, seed), config.rows[row].localisation_from
+    if source is not None and not finished(out, source, seed):
+        raise _Waits(f"it begins with {source} of the same seed, which is not finished")
+    run = config.run(row, seed, str(folder_of(out, source, seed) / BEST) if source else None)
+    resume = (folder / CHECKPOINT).exists()
+    if resume:
+        run = _as_begun(run, folder / runs.CONFIG)
+    runs.train(run, folder, resume=resume, quiet=quiet, command=command)
+
+
+def _as_begun(run: RunConfig, path: Path) -> RunConfig:
+    """The configuration with the first stage's path as it was, whatever the folder is called from here."""
+    return replace(run, pretraining=configuration.read(path).pretraining)
+
+
+def _check_unchanged(config: TableConfig, before: TableConfig, path: Path) -> None:
+    """Raise ConfigError unless a table may go on with this configuration instead of the one in the file."""
+    was, now = runs.flat(configuration.to_dict(before)), runs.flat(configuration.to_dict(config))
+    for name in sorted(was.keys() | now.keys()):
+        added = name.startswith("rows.") and name.split(".")[1] not in before.rows
+        if name not in MAY_CHANGE and not added and was.get(name) != now.get(name):
+            raise ConfigError(
+                f"{path} has {name} = {was.get(name)}; choose another folder for a table with {now.get(name)}"
+            )

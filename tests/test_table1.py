@@ -1,0 +1,252 @@
+"""The table on a few images: end to end, after interruptions, from a part, and every error as one sentence."""
+
+import json
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hstn_ref import checkpoint, models
+from hstn_ref import config as run_configuration
+from hstn_ref.data import ArrayDataset, DataSplits, open_data, write_dataset
+from hstn_ref.stopping import Interrupted
+from hstn_ref.table1 import configuration, report, running
+
+from .test_cli import error_of, kill_after, run
+from .toy import everything
+
+SMALL = """
+seeds = [0, 1]
+threads = 1
+[data]
+source = "{folder}/d.h5"
+[training]
+epochs = 1
+batch_size = 8
+lr_multipliers = {{ localisation = 0.5, flow_generator = 0.3 }}
+checkpoint_minutes = 0
+[options]
+dropout = 0.25
+[rows.cnn]
+model = "cnn"
+[rows.affine_stn]
+model = "affine_stn"
+training = {{ epochs = 2 }}
+[rows.flow]
+model = "hstn"
+options = {{ preset = "tiny", alpha = 0.0 }}
+localisation_from = "affine_stn"
+"""
+FILES = {"table1.toml", "table1.md", "table1.json", "curves.png", "transformers.png", "confusion.png"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with 16 images of 36 x 36 pixels in each split, and the configuration of a small table."""
+    folder = tmp_path_factory.mktemp("table1")
+    rng = np.random.default_rng(1)
+    shapes = rng.integers(0, 256, (3, 16, 36, 36), dtype=np.uint8)
+    splits = (ArrayDataset(images, np.arange(16) % 10) for images in shapes)
+    write_dataset(folder / "d.h5", DataSplits(*splits, {}))
+    (folder / "small.toml").write_text(SMALL.format(folder=folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(place):
+    """The folder of a finished table, and what was printed."""
+    done = run("table1", "--config", place / "small.toml", "--out", place / "t", "--quiet")
+    return place / "t", done.output
+
+
+def facts_of(folder):
+    return json.loads((folder / "table1.json").read_text())
+
+
+def test_a_table_is_trained_and_written(table):
+    folder, shown = table
+    assert {path.name for path in folder.iterdir()} == {*FILES, "cnn", "affine_stn", "flow"}
+    facts = facts_of(folder)
+    assert [row["title"] for row in facts["rows"]] == ["CNN", "Affine-STN", "flow"]
+    text = (folder / "table1.md").read_text()
+    assert "reduced" not in text.lower() and facts["reduced"] is False
+    for row, epochs in zip(facts["rows"], (1, 2, 1), strict=True):
+        results = [json.loads((folder / row["row"] / f"seed-{s}" / "result.json").read_text()) for s in (0, 1)]
+        for key in ("accuracy", "cross_entropy"):
+            a, b = (result[key] for result in results)
+            assert row[key]["mean"] == pytest.approx((a + b) / 2)
+            assert row[key]["spread"] == pytest.approx(abs(a - b) / np.sqrt(2))  # (n - 1) in the denominator
+        assert row["finished"] == 2
+        assert [sum(run["epochs"].values()) for run in row["runs"]] == [epochs, epochs]
+        assert f"{row['parameters']:,}" in text and f"{row['parameters']:,}" in shown
+        assert all(run["command"] and run["machine"]["numpy"] for run in row["runs"])
+    assert facts["rows"][0]["paper"] == {"cross_entropy": 0.1560, "accuracy": 0.9508}
+    assert facts["rows"][2]["paper"] is None
+    assert text.count("| finished |") == 3
+    for name in ("curves", "transformers", "confusion"):
+        with Image.open(folder / f"{name}.png") as image:
+            assert image.width > 300
+
+
+def test_the_options_and_rates_of_a_row_are_its_own(table):
+    folder, _ = table
+    saved = {row: run_configuration.read(folder / row / "seed-1" / "config.toml") for row in ("cnn", "flow")}
+    assert saved["cnn"].training.lr_multipliers == {}
+    assert saved["flow"].training.lr_multipliers == {"localisation": 0.5, "flow_generator": 0.3}
+    assert saved["cnn"].model.options["dropout"] == saved["flow"].model.options["dropout"] == 0.25
+    assert (saved["flow"].training.seed, saved["flow"].model.options["alpha"]) == (1, 0.0)
+    assert saved["flow"].pretraining.localisation_from == str(folder / "affine_stn" / "seed-1" / "best.h5")
+
+
+def test_hstn_begins_with_the_run_of_its_row(place, tmp_path):
+    """With a rate that changes nothing, its localisation network is that of the Affine-STN of the same seed."""
+    text = SMALL.format(folder=place).replace("checkpoint_minutes", "lr = 1e-60\ncheckpoint_minutes")
+    (tmp_path / "c.toml").write_text(text)
+    run("table1", "--config", tmp_path / "c.toml", "--out", tmp_path, "--only", "flow", "--seeds", "1", "--quiet")
+    assert not (tmp_path / "cnn").exists()
+    first, hstn = (models.load(tmp_path / row / "seed-1" / "best.h5") for row in ("affine_stn", "flow"))
+    for name, array in first.localisation.state().items():
+        np.testing.assert_array_equal(hstn.localisation.state()[name], array)
+
+
+def test_a_finished_table_is_not_trained_again(table, monkeypatch):
+    folder, _ = table
+    monkeypatch.setattr("hstn_ref.runs.train", None)
+    before = facts_of(folder)["rows"]
+    run("table1", "--out", folder, "--quiet")
+    assert facts_of(folder)["rows"] == before
+
+
+def test_a_table_killed_in_the_middle_ends_with_the_same_bits(place, table, tmp_path):
+    """Killed without warning in the second run; the third begins with it."""
+    begin = ["table1", "--config", str(place / "small.toml"), "--out", str(tmp_path / "t"), "--seeds", "0"]
+    assert kill_after("epoch 1/2", begin)
+    run("table1", "--out", tmp_path / "t", "--report", "--quiet")
+    row = facts_of(tmp_path / "t")["rows"][1]
+    assert (row["accuracy"], row["finished"]) == (None, 0)
+    assert row["runs"][0]["status"].endswith("of at most 2 epochs")
+    run("table1", "--out", tmp_path / "t", "--seeds", "0", "--quiet")
+    for row in ("cnn", "affine_stn", "flow"):
+        assert everything(tmp_path / "t" / row / "seed-0") == everything(table[0] / row / "seed-0")
+        a, b = (checkpoint.read(folder / row / "seed-0" / "best.h5").weights for folder in (tmp_path / "t", table[0]))
+        assert all(np.array_equal(a[name], b[name]) for name in b)
+    assert "**1 of 2 runs finished**" in (tmp_path / "t" / "table1.md").read_text()
+
+
+def test_a_report_of_nothing_says_so(place, tmp_path):
+    config = configuration.read(place / "small.toml")
+    running.prepare(config, tmp_path)
+    shown = run("table1", "--out", tmp_path, "--report", "--quiet").output
+    assert shown.count("0 of 2 runs finished") == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"table1.toml", "table1.md", "table1.json"}
+
+
+def test_a_run_that_diverges_does_not_stop_the_others(place, tmp_path):
+    config = replace(configuration.read(place / "small.toml"), seeds=(0,))
+    rows = {**config.rows, "affine_stn": replace(config.rows["affine_stn"], training={"lr": 1e30})}
+    config = replace(config, rows={name: rows[name] for name in ("affine_stn", "flow", "cnn")})
+    running.prepare(config, tmp_path)
+    failed = running.train(config, tmp_path, quiet=True)
+    assert len(failed) == 2
+    assert failed[0].startswith("affine_stn, seed 0: epoch 1, ")
+    assert failed[1] == "flow, seed 0: it begins with affine_stn of the same seed, which is not finished"
+    assert running.finished(tmp_path, "cnn", 0)
+
+
+def test_quick_says_everywhere_that_it_is_reduced(place, tmp_path, monkeypatch):
+    small = open_data(place / "d.h5")
+    monkeypatch.setattr("hstn_ref.runs.open_data", lambda *arguments, **options: small)
+    done = run("table1", "--config", place / "small.toml", "--quick", "--only", "cnn", "--out", tmp_path)
+    assert "REDUCED TABLE, run 1 of 1: cnn, seed 0" in done.stderr
+    assert "REDUCED: few images, few epochs" in " ".join(done.stdout.split())
+    assert report.REDUCED in (tmp_path / "table1.md").read_text()
+    assert facts_of(tmp_path)["reduced"] is True
+    result = json.loads((tmp_path / "cnn" / "seed-0" / "result.json").read_text())
+    assert result["data"]["only_the_first"] == 512
+    assert result["epochs"] == {"cnn": 2}
+    message = error_of("table1", "--config", place / "small.toml", "--out", tmp_path)
+    assert message.startswith(f"{tmp_path}/table1.toml has ")
+
+
+def test_ctrl_c_says_how_to_go_on(place, tmp_path, monkeypatch):
+    def stopped(*arguments, **options):
+        raise Interrupted("saved", 15)
+
+    monkeypatch.setattr("hstn_ref.runs.train", stopped)
+    done = run("table1", "--config", place / "small.toml", "--out", tmp_path, "--quiet", code=143)
+    assert done.stderr == f"\nhstn: stopped and saved; continue with: hstn table1 --out {tmp_path}\n"
+
+
+@pytest.mark.parametrize("name", configuration.SHIPPED)
+def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
+    config = configuration.read(name)
+    assert list(config.rows) == list(models.TABLE_1) == list(report.PAPER) == list(report.TITLES)
+    for row, (model, options) in models.TABLE_1.items():
+        made = config.run(row, 0).model
+        assert made.name == model and options.items() <= made.options.items()
+    assert config.rows["hstn"].localisation_from == "affine_stn"
+
+
+def test_the_paper_is_the_default():
+    found = configuration.read().run("hstn", 0)
+    assert (found.training.lr, found.model.options["dropout"]) == (1e-4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('model = "cnn"', 'model = "cmm"'), "rows.cnn: unknown model 'cmm', expected one of cnn, "),
+        (("[options]", "[option]"), "unknown key 'option'; did you mean options?"),
+        (("batch_size = 8", "batch_sise = 8"), "rows.cnn: unknown key 'training.batch_sise'; did you mean"),
+        (("batch_size = 8", "batch_size = 0"), "rows.cnn: training.batch_size is 0, expected at least 1"),
+        (("batch_size = 8", "seed = 8"), "training.seed: the seeds of a table are its key seeds"),
+        (("localisation = 0.5", "localization = 0.5"), "training.lr_multipliers: no network has 'localization'; did"),
+        (("seeds = [0, 1]", "seeds = [0, 0]"), "seeds is [0, 0], expected different numbers from 0"),
+        (('from = "affine_stn"', 'from = "affine"'), "rows.flow.localisation_from is 'affine', expected the name of"),
+        (('model = "affine_stn"', 'model = "affine_stn"\nlocalisation_from = "cnn"'), "rows.affine_stn.localis"),
+        (("[rows.cnn]", '[rows."../x"]'), "rows.../x: the name is that of a folder"),
+        (("[rows.", "[[rows."), "the file is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_one_sentence(place, tmp_path, change, message):
+    text = SMALL.format(folder=place)
+    assert change[0] in text
+    (tmp_path / "c.toml").write_text(text.replace(*change))
+    found = error_of("table1", "--config", tmp_path / "c.toml", "--out", tmp_path / "t")
+    assert found.startswith(f"{tmp_path}/c.toml: {message}")
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--config nope.toml", "cannot read the configuration nope.toml: No such file"),
+        ("--config {place}/small.toml --only hstn", "there is no row 'hstn'; known are cnn, affine_stn, flow"),
+        ("--report --out {place}/nothing", "there is no table in {place}/nothing: it has no table1.toml"),
+        ("--config short --out {place}/t", "{place}/t/table1.toml has "),
+        ("--config {place}/small.toml --out {place}/d.h5/t", "cannot write {place}/d.h5/t/table1.toml"),
+        ("--config {place}/small.toml --threads 99", "threads is 99, expected 1 to"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_one_sentence(place, table, tmp_path, arguments, message):
+    given = arguments.format(place=place).split()
+    out = [] if "--out" in given else ["--out", tmp_path / "t"]
+    assert error_of("table1", *given, *out).startswith(message.format(place=place))
+
+
+def test_seeds_that_are_no_numbers_are_wrong_usage(tmp_path):
+    assert "'0,a' is not of the form 0,1,2" in run("table1", "--seeds", "0,a", code=2).stderr
+
+
+def test_rows_may_be_added_and_other_settings_not(place, table, tmp_path):
+    folder, _ = table
+    text = (folder / "table1.toml").read_text()
+    added = configuration.read(folder / "table1.toml")
+    rows = {**added.rows, "more": replace(added.rows["cnn"], options={"padding": "same"})}
+    running.prepare(replace(added, rows=rows), folder)
+    assert "more" in tomllib.loads((folder / "table1.toml").read_text())["rows"]
+    (folder / "table1.toml").write_text(text)
+    with pytest.raises(ValueError, match=r"table1\.toml has training\.epochs = 1; choose another folder .* with 3"):
+        running.prepare(replace(added, training={**added.training, "epochs": 3}), folder)
