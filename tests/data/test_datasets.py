@@ -106,3 +106,16 @@ def test_splits_of_different_sizes_are_refused():
     splits = small_splits()
     with pytest.raises(DataError, match="the splits have images of different sizes"):
         DataSplits(splits.train, splits.valid, ArrayDataset(LEVELS, LABELS), {})
+
+
+def test_the_first_images_of_each_split():
+    splits = open_data("embedded", seed=3)
+    few = splits.first(5)
+    assert [len(split) for _, split in few.items()] == [5, 5, 5]
+    assert few.attributes["only_the_first"] == 5 and few.image_size == splits.image_size
+    for (_, small), (_, whole) in zip(few.items(), splits.items(), strict=True):
+        for found, expected in zip(small.batch([4, 0], epoch=1), whole.batch([4, 0], epoch=1), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        with pytest.raises(ValueError, match=r"0\.\.4|index|indices"):
+            small.batch([5])
+    assert len(splits.first(10**6).test) == len(splits.test)
