@@ -29,7 +29,7 @@ from ...simd import (
 )
 from . import filters, layout, reference, winograd
 from .planes import gather, gather_phases, gather_vectors, scatter, scratch
-from .pointwise import mix_channels
+from .pointwise import dot_channels, mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
 SUMS = 16  # partial sums of (3): units of work that threads share, whose number does not depend on theirs
@@ -47,6 +47,8 @@ def gradient_x(gy, weight, x_shape, stride, padding, bias=None, rectify=False):
 
 
 def gradient_weight(gy, x, weight_shape, stride, padding):
+    if _forward_recipe(x.shape, weight_shape, stride, padding, x.itemsize).direct:
+        return dot_channels(gy, x, min(SUMS, len(x)))  # (3)
     axes = _forward_axes(x.shape, gy.shape, weight_shape, stride, padding)
     K, C, U, V = weight_shape
     plan = _plan(axes, x.shape, K, x.itemsize, min(layout.CACHE // x.itemsize, NEAR * (K + C)))

@@ -1,6 +1,7 @@
 """Before and after the tiles of cpu.py: images to planes, planes to images.
 
-Where a plan has a `tile`, the rows of pixels are transformed on the way as winograd.py says.
+Where a plan has a `tile`, the rows of pixels are transformed on the way as winograd.py says. What does so is inlined:
+for small images, handing over all fields of the plan would take a good part of the time of the transform.
 """
 
 import numpy as np
@@ -69,7 +70,7 @@ def _gather_rows(planes, at, x, x_at, x_shape, plan, low, down, row_phase, col_p
     copy(planes, to, (plan.pitch, ONE), x, x_at, (down * W, right), (height, width), zero, least)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows):
     """Transform the rows that `rows` tiles of one channel meet: B x of winograd.py."""
     H, W = x_shape[2], x_shape[3]
@@ -112,7 +113,7 @@ def scatter(y, rows_, planes, bias, floor, plan, n, images, q, rows, K):
                 copy(y, y_at, (down * J, right), planes, at, (pitch, ONE), (height, width), bias[k], floor)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _scatter_tiles(y, to, rows_, planes, at, step, plus, floor, plan, q, rows, I, J):
     """Transform the products of `rows` tiles of one filter back: A of winograd.py."""
     zero, least = y.dtype.type(0), y.dtype.type(-np.inf)
@@ -150,7 +151,7 @@ def gather_vectors(vectors, planes, rows_, gy, gy_shape, gy_step, plan, n, image
                 copy_vector(vectors, to, planes, g * plan.plane + plan.starts[m], zero, least, BITS)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J):
     """Transform the gradients to the results of `rows` tiles of one filter: A^T gy of winograd.py."""
     zero, least = gy.dtype.type(0), gy.dtype.type(-np.inf)

@@ -10,8 +10,12 @@ from functools import lru_cache
 import numpy as np
 from numba import njit, prange
 
-from ...simd import BITS, BYTES, FILTERS, VECTORS, correlate_tile_and_finish, prefetch
+from ...memory import images_of
+from ...simd import BITS, BYTES, FILTERS, VECTORS, copy_vector, correlate_tile_and_finish, dot_tile, prefetch
 from .layout import LINE
+
+NEAR = 2 * VECTORS  # channels that meet all gradients before the next do: they stay in the first-level cache
+TOGETHER = 512  # pixels, of a few small images, whose products are added up in registers
 
 
 def mix_channels(y, x, x_shape, x_step, weight, bias, floor):
@@ -49,3 +53,66 @@ def _mix(y, x, x_step, weight, bias, floor, starts, taps):
                     result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
                     starts, bias, k, floor, BITS, FILTERS, VECTORS,
                 )  # fmt: skip
+
+
+def dot_channels(gy, x, pieces):
+    """The gradient to the filters, (K, C, 1, 1): gy times x, summed over images and pixels."""
+    K, C = gy.shape[1], x.shape[1]
+    parts = np.zeros((pieces, K * C + BYTES // x.itemsize), x.dtype)
+    gy, _, gy_step = images_of(gy)
+    x, (N, _, H, W), x_step = images_of(x)
+    _dots(parts, gy, gy_step, x, x_step, N, K, C, H * W)
+    gw = parts.sum(axis=0)[: K * C].reshape(-1, C, FILTERS).swapaxes(1, 2)
+    return np.ascontiguousarray(gw).reshape(K, C, 1, 1)
+
+
+@njit(parallel=True, cache=True)
+def _dots(parts, gy, gy_step, x, x_step, N, K, C, plane):
+    lanes, pieces = BYTES // x.itemsize, parts.shape[0]
+    vectors, together = (plane + lanes - 1) // lanes, max(1, TOGETHER // plane)
+    starts = np.empty(together * vectors, np.int64)
+    for m in range(starts.size):
+        starts[m] = m // vectors * x_step + min(m % vectors * lanes, plane - lanes)
+    taps = np.arange(C) * plane
+    for piece in prange(pieces):
+        piece = np.int64(piece)
+        gw, gradients = parts[piece], np.empty(together * vectors * K * lanes, x.dtype)
+        end = (piece + 1) * N // pieces
+        for n in range(piece * N // pieces, end, together):
+            images = min(together, end - n)
+            _gather(gradients, gy, n * gy_step, gy_step, images, K, plane, vectors, lanes)
+            pixels, M = x[n * x_step :], images * vectors
+            for near in range(0, C, NEAR):
+                for k in range(0, K, FILTERS):
+                    c, stop = near, min(near + NEAR, C)
+                    while c + VECTORS <= stop:
+                        dot_tile(
+                            gw, k * C + c * FILTERS, gradients, k * M * lanes, pixels, starts, M, taps, c,
+                            BITS, FILTERS, VECTORS,
+                        )  # fmt: skip
+                        c += VECTORS
+                    while c < stop:
+                        dot_tile(
+                            gw, k * C + c * FILTERS, gradients, k * M * lanes, pixels, starts, M, taps, c,
+                            BITS, FILTERS, 1,
+                        )  # fmt: skip
+                        c += 1
+
+
+@njit(cache=True)
+def _gather(gradients, gy, at, gy_step, images, K, plane, vectors, lanes):
+    """The vectors of a few images of gy in the order of tiles: [filter block][image, m][filter][lane].
+
+    The last vector of a channel overlaps the one before; what both hold is zero there.
+    """
+    zero, least, twice = gy.dtype.type(0), gy.dtype.type(-np.inf), vectors * lanes - plane
+    to = 0
+    for block in range(0, K, FILTERS):
+        for i in range(images):
+            for m in range(vectors):
+                for k in range(block, block + FILTERS):
+                    pixel = min(m * lanes, plane - lanes)
+                    copy_vector(gradients, to, gy, at + i * gy_step + k * plane + pixel, zero, least, BITS)
+                    if m == vectors - 1:
+                        gradients[to : to + twice] = zero
+                    to += lanes
