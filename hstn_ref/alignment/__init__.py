@@ -52,9 +52,8 @@ def align(
     if engine not in ENGINES:
         raise ValueError(f"align: engine is {engine!r}, expected one of {', '.join(ENGINES)}")
     source, target = np.array(source), np.array(target)  # copies: the result keeps them
-    _check_channels(source)
-    if source.ndim == 4:
-        raise ValueError(f"align: images {source.shape}, expected one pair, (H, W) or (C, H, W)")
+    for side, image in (("source", source), ("target", target)):
+        _check_image(side, image)
     thetas: list[np.ndarray] = []
 
     def estimate(s: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -107,9 +106,14 @@ def _check_found(found: Alignment, engine: str) -> None:
         )
 
 
-def _check_channels(image: np.ndarray) -> None:
+def _check_image(side: str, image: np.ndarray) -> None:
+    """Raise ValueError for what a flow would accept and an alignment does not."""
+    if image.ndim == 4:
+        raise ValueError(f"align: {side} {image.shape}, expected one image, (H, W) or (C, H, W)")
     if image.ndim == 3 and image.shape[0] not in (1, 3) and image.shape[2] in (1, 3, 4):
         raise ValueError(
-            f"align: images {image.shape} have their channels last, expected (C, H, W): "
+            f"align: {side} {image.shape} has its channels last, expected (C, H, W): "
             "image.transpose(2, 0, 1), without alpha"
         )
+    if image.ndim > 1 and image.size and (image.min(axis=(-2, -1)) == image.max(axis=(-2, -1))).all():
+        raise ValueError(f"align: the {side} is constant, expected something to match")

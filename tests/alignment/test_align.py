@@ -181,7 +181,7 @@ GOOD = texture((32, 32))
         (np.where(GOOD > 100, np.nan, GOOD), GOOD, {}, "NaN"),
         (GOOD[:, :8], GOOD[:, :8], {}, "at least 16 x 16"),
         (np.moveaxis(texture((32, 32), 3), 0, -1), np.moveaxis(texture((32, 32), 3), 0, -1), {}, "channels last"),
-        (GOOD[None], GOOD[None], {}, "expected one pair"),
+        (GOOD[None], GOOD[None], {}, "expected one image"),
         (texture((64, 64), seed=1), texture((64, 64), seed=2), {}, "no alignment was found"),
     ],
 )
