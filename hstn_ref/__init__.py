@@ -15,9 +15,10 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["data", "evaluate", "fit", "flow", "models", "motion"]
+__all__ = ["align", "data", "evaluate", "fit", "flow", "models", "motion"]
 
-_HOME = {"fit": "training", "evaluate": "training"}  # functions at the top level and where they live
+# functions at the top level and where they live
+_HOME = {"align": "alignment", "fit": "training", "evaluate": "training"}
 
 
 def __getattr__(name: str) -> Any:

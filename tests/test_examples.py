@@ -10,7 +10,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.mark.parametrize(
-    "name", ["02_warp_an_image", "03_check_a_gradient", "04_spatial_transformers", "05_verify_your_op"]
+    "name",
+    ["02_warp_an_image", "03_check_a_gradient", "04_spatial_transformers", "05_verify_your_op", "06_align_two_images"],
 )
 def test_an_example_draws_its_picture(name, tmp_path):
     command = [sys.executable, EXAMPLES / f"{name}.py"]

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import hstn_ref
+from hstn_ref.cli.align import align
 from hstn_ref.cli.bench import bench
 from hstn_ref.cli.data import data
 from hstn_ref.cli.demo import demo
@@ -54,6 +55,7 @@ def main(debug: bool) -> None:
       hstn train --resume --out runs/hstn           go on after an interruption
       hstn evaluate runs/*/best.h5                  compare what was trained
       hstn table1                                   all networks of the paper's Table 1
+      hstn align monday.png friday.png              bring one image onto another
       hstn verify                                   prove every gradient
       hstn bench                                    how fast, beside PyTorch
 
@@ -61,5 +63,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (train, table1, evaluate, data, demo, verify, bench):
+for command in (train, table1, evaluate, align, data, demo, verify, bench):
     main.add_command(command)

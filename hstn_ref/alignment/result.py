@@ -1,0 +1,166 @@
+"""What an alignment found, and what follows from it: images and points warped, the inverse, areas, folds.
+
+    p         a pixel of the target, q = p + m(p) the position of the source that shows the same
+    m         the motion, m = Hx + w: an affine part and a flow, equation (3) of the paper
+    L, t      Hx(p) = (L - 1)(p - c) + t, c the centre of the image
+
+The inverse motion b leads from the source back, p = q + b(q). With w continued beyond the border as that of the nearest
+pixel, and Hx by its formula, p is the fixed point of
+
+    p = c + L^-1 (q - c - t - w(p))                                                                        (1)
+
+which contracts where w changes slowly, however large the rotation.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from autodiff import no_grad
+from autodiff.ops import bilinear_sample
+from hstn_ref import motion as motions
+from hstn_ref.flow.variational import inside
+
+ITERATIONS = 200  # of (1), at most
+TOLERANCE = 1e-6  # pixels, of (1)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The motion with target(p) ~ source(p + motion(p)); made by `hstn_ref.align`.
+
+    source, target  the images as they were given, (H, W) or (C, H, W)
+    theta           the affine part, (6,) float32, normalised coordinates (hstn_ref/motion/coordinates.py)
+    flow            what it leaves, (2, H, W) float32, pixels, x first
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    theta: np.ndarray
+    flow: np.ndarray
+
+    @cached_property
+    def motion(self) -> np.ndarray:
+        """Hx + flow, (2, H, W) float32, pixels, x first: by how much each pixel of the target reads elsewhere."""
+        return motions.affine_motion(self.theta[None], self.shape).data[0] + self.flow
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)"""
+        return self.flow.shape[1], self.flow.shape[2]
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """The affine part in pixels, (2, 3) float64: (x, y, 1) of the target to (x, y) of the source."""
+        (H, W), theta = self.shape, self.theta.astype(np.float64).reshape(2, 3)
+        s, c = np.array([W - 1, H - 1]) / 2, np.array([W - 1, H - 1]) / 2
+        L = theta[:, :2] * s[:, None] / s
+        return np.column_stack([L, theta[:, 2] * s + c - L @ c])
+
+    @cached_property
+    def warped(self) -> np.ndarray:
+        """The source as it looks in the frame of the target, float32 in the unit of the source."""
+        return self.warp(self.source)
+
+    def warp(self, image: Any, *, border: str = "edge") -> np.ndarray:
+        """Any image (H, W) or (C, H, W) of the frame of the source, in that of the target: one bilinear resampling.
+
+        float64 stays, all else becomes float32. `border` is that of `bilinear_sample`: "edge" continues the image,
+        "zeros" and "reflect" do as they say. Raises ValueError for another shape or an unknown border.
+        """
+        image = np.asarray(image)
+        if image.ndim not in (2, 3) or image.shape[-2:] != self.shape:
+            raise ValueError(f"warp: image {image.shape}, expected (H, W) or (C, H, W) of {self.shape} pixels")
+        dtype = np.float64 if image.dtype == np.float64 else np.float32
+        batch = image.astype(dtype).reshape(1, -1, *self.shape)
+        with no_grad():
+            return bilinear_sample(batch, self.motion[None].astype(dtype), border=border).data.reshape(image.shape)
+
+    def warp_points(self, xy: Any, *, to: str = "target") -> np.ndarray:
+        """Where points (K, 2) of the source, (x, y) in pixels, lie in the target; `to="source"` leads back. float64.
+
+        The points move as the image does: what is at q in `source` is at warp_points(q) in `warped`. Back is
+        p + motion(p), the way there solves it by (1); between pixels the motion is bilinear. Points outside are moved
+        too, by a guess. Raises ValueError for another shape, NaN, or another `to`.
+        """
+        q = np.asarray(xy, np.float64)
+        if q.ndim != 2 or q.shape[1] != 2 or not np.isfinite(q).all():
+            raise ValueError(f"warp_points: points {q.shape}, expected finite numbers (K, 2)")
+        if to == "source":
+            return (self._affine(q.T) + self._flow_at(q.T)).T
+        if to != "target":
+            raise ValueError(f"warp_points: to is {to!r}, expected source or target")
+        return self._solved(q.T).T
+
+    @cached_property
+    def inverse(self) -> np.ndarray:
+        """The motion b (2, H, W) float32, pixels, that undoes this one: source(q) ~ target(q + b(q)); (1).
+
+        Warns with `hstn_ref.motion.NotConverged` where the motion folds and so has no inverse.
+        """
+        grid = np.stack(np.meshgrid(*map(np.arange, self.shape[::-1])), 0).astype(np.float64)
+        q = grid.reshape(2, -1)
+        return (self._solved(q) - q).astype(np.float32).reshape(2, *self.shape)
+
+    @cached_property
+    def jacobian_determinant(self) -> np.ndarray:
+        """det(1 + dm/dp), (H, W) float32: the area of the source that a pixel of the target shows, < 0 in a fold."""
+        return motions.jacobian_determinant(self.motion[None]).data[0]
+
+    @cached_property
+    def folding(self) -> float:
+        """The share of squares between four pixels in which the motion folds; 0 where it can be inverted."""
+        return float(motions.folding_fraction(self.motion[None])[0])
+
+    @cached_property
+    def outside(self) -> np.ndarray:
+        """Which pixels of the target read beyond the border of the source: (H, W) bool."""
+        return inside(self.motion) == 0
+
+    @property
+    def residual(self) -> float:
+        """Mean |warped - target| over the pixels that are not `outside`, in the unit of the images."""
+        return self._difference(self.warped)
+
+    @property
+    def residual_before(self) -> float:
+        """Mean |source - target| over the same pixels."""
+        return self._difference(self.source)
+
+    def _difference(self, image: np.ndarray) -> float:
+        difference = abs(image.astype(np.float64) - self.target)
+        return float(difference[..., ~self.outside].mean())
+
+    def _affine(self, p: np.ndarray) -> np.ndarray:
+        return self.matrix[:, :2] @ p + self.matrix[:, 2:]
+
+    def _flow_at(self, p: np.ndarray) -> np.ndarray:
+        """w at positions (2, K): (2, K)."""
+        K = p.shape[1]
+        motion = p - np.stack([np.arange(K), np.zeros(K)])  # from the pixels of an image of one row
+        with no_grad():
+            w = bilinear_sample(self.flow[None].astype(np.float64), motion.reshape(1, 2, 1, K), border="edge")
+        return w.data.reshape(2, K)
+
+    def _solved(self, q: np.ndarray) -> np.ndarray:
+        """The p with p + m(p) = q for positions q (2, K): (1)."""
+        back = np.linalg.inv(self.matrix[:, :2])
+        p = back @ (q - self.matrix[:, 2:])
+        step = np.zeros(1)
+        for _ in range(ITERATIONS):
+            after = back @ (q - self.matrix[:, 2:] - self._flow_at(p))  # (1)
+            step, p = np.hypot(*(after - p)), after
+            if step.max(initial=0) <= TOLERANCE:
+                return p
+        warnings.warn(
+            f"align: {np.mean(step > TOLERANCE):.2%} of the positions have no inverse to {TOLERANCE} pixels; "
+            "does the motion fold?",
+            motions.NotConverged,
+            stacklevel=3,
+        )
+        return p
