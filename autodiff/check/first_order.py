@@ -39,19 +39,13 @@ def vjp(
     Raises CheckFailure, an AssertionError, for the first input that fails, ValueError for unknown options.
     """
     _check_options(mode, kinks)
-    rng = np.random.default_rng(seed)
-    u = cotangent(fun, arrays, rng)
-    wide = exact(fun, arrays)
-    gradients = gradients_of(fun, arrays, u)
+    u, wide, inputs = _prepared(fun, arrays, kinks, eps, seed)
     report = Report()
-    for i, (x, g) in enumerate(zip(arrays, gradients, strict=True)):
-        v = rng.standard_normal(x.shape)
-        good = _good_elements(fun, wide, i, v, eps) if kinks == "exclude" else np.ones(x.shape, bool)
-        tolerance = TOLERANCES[np.result_type(x.dtype)] if rtol is None else rtol
+    for i, (g, v, good) in enumerate(inputs):
+        tolerance = TOLERANCES[np.result_type(arrays[i].dtype)] if rtol is None else rtol
         if mode == "full":
             result = _full(fun, arrays, wide, i, good, eps, tolerance, atol)
         else:
-            v = v * good
             slope = central(fun, wide, i, v, u, eps)
             result = _compared("vjp", i, g, v, slope.value, tolerance, atol, slope, int((~good).sum()))
         if not result.passed:
@@ -76,17 +70,11 @@ def complex_step(
     Raises CheckFailure as `vjp` does.
     """
     _check_options("directional", kinks)
-    rng = np.random.default_rng(seed)
-    u = cotangent(fun, arrays, rng)
-    wide = exact(fun, arrays)
-    gradients = gradients_of(fun, arrays, u)
+    u, wide, inputs = _prepared(fun, arrays, kinks, None, seed)
     report = Report()
-    for i, (x, g) in enumerate(zip(arrays, gradients, strict=True)):
-        v = rng.standard_normal(x.shape)
-        good = _good_elements(fun, wide, i, v, None) if kinks == "exclude" else np.ones(x.shape, bool)
-        v = v * good
+    for i, (g, v, good) in enumerate(inputs):
         expected = complex_slope(fun, wide, i, v, u)
-        tolerance = COMPLEX_TOLERANCES[np.result_type(x.dtype)] if rtol is None else rtol
+        tolerance = COMPLEX_TOLERANCES[np.result_type(arrays[i].dtype)] if rtol is None else rtol
         slope = Slope(expected, 0.0, 0.0, None, Counter(), 0.0)
         result = _compared("complex step", i, g, v, expected, tolerance, atol, slope, int((~good).sum()))
         if not result.passed:
@@ -94,6 +82,20 @@ def complex_step(
             raise explain(fun, wide, i, g * good, u, good, None, result)
         report.append(result)
     return report
+
+
+def _prepared(fun: Fun, arrays: Arrays, kinks: str, eps: float | None, seed: int):
+    """What both checks begin with: a cotangent u, the inputs of the oracle, and for every input its gradient, a
+    direction, and which elements are looked at; the direction is zero elsewhere."""
+    rng = np.random.default_rng(seed)
+    u = cotangent(fun, arrays, rng)
+    wide = exact(fun, arrays)
+    inputs = []
+    for i, g in enumerate(gradients_of(fun, arrays, u)):
+        v = rng.standard_normal(g.shape)
+        good = _good_elements(fun, wide, i, v, eps) if kinks == "exclude" else np.ones(g.shape, bool)
+        inputs.append((g, v * good, good))
+    return u, wide, inputs
 
 
 def _compared(check, i, g, v, expected, rtol, atol, slope, excluded) -> Result:
