@@ -9,7 +9,8 @@
 
 This is the energy of `hstn_ref.flow.brox` but for one thing: smooth is w alone, so a rotation or an enlargement costs
 nothing. The source is read once, at the sum, equation (3) of the paper. A level is solved as variational.py says, and
-a 5x5 median removes outliers from w after each.
+a 5x5 median removes outliers from w after each. Before each, the source is brought into the light of the target
+(light.py), as far as the motion of the coarser level matches the two.
 
 Beyond ENOUGH pixels a level brings no accuracy that the images have; w is enlarged from there, which bounds memory.
 """
@@ -21,8 +22,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from hstn_ref.alignment.light import light
 from hstn_ref.flow.pyramid import resize, resize_motion, sizes
-from hstn_ref.flow.sweeps import median5
+from hstn_ref.flow.sweeps import median5, warp
 from hstn_ref.flow.variational import Weights, constancies, inside, minimise
 from hstn_ref.motion import affine_motion
 
@@ -51,7 +53,16 @@ def refine(source: np.ndarray, target: np.ndarray, theta: np.ndarray, tick: Call
     for size in levels:
         w = resize_motion(w, size)
         motion = affine_motion(theta[None], size).data[0] + w
-        rows = constancies(resize(target, size), resize(source, size), motion)
+        still, moving = resize(target, size), resize(source, size)
+        rows = constancies(still, in_the_light_of(still, moving, motion), motion)
         w = median5(minimise(rows, inside(motion), w, WEIGHTS))
         tick()
     return w if w.shape[1:] == shape else resize_motion(w, shape)
+
+
+def in_the_light_of(target: np.ndarray, source: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """The source (C, H, W) with the contrast and the brightness of the target, as far as `motion` matches the two."""
+    C = len(source)
+    warped, seen = warp(source, motion), inside(motion)
+    a, b = light(warped.reshape(C, -1), target.reshape(C, -1), seen.reshape(1, -1), rounds=4)
+    return a[..., None] * source + b[..., None]

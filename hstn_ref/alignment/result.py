@@ -24,6 +24,7 @@ import numpy as np
 from autodiff import no_grad
 from autodiff.ops import bilinear_sample
 from hstn_ref import motion as motions
+from hstn_ref.alignment.light import light
 from hstn_ref.flow.variational import inside
 
 ITERATIONS = 200  # of (1), at most
@@ -122,6 +123,20 @@ class Alignment:
         """Which pixels of the target read beyond the border of the source: (H, W) bool."""
         return inside(self.motion) == 0
 
+    @cached_property
+    def light(self) -> tuple[float, float]:
+        """Contrast and brightness (a, b), means over the channels, with target ~ a warped + b; b in the images' unit.
+
+        That the light differs costs an alignment nothing, but it is part of the `residual`.
+        """
+        C, (H, W) = self.source.size // (self.shape[0] * self.shape[1]), self.shape
+        unit = 255 / max(
+            float(np.ptp([self.source.min(), self.source.max(), self.target.min(), self.target.max()])), 1e-9
+        )
+        s, t = (unit * image.reshape(C, H * W).astype(np.float64) for image in (self.warped, self.target))
+        a, b = light(s, t, ~self.outside.reshape(1, -1), rounds=4)
+        return float(a.mean()), float(b.mean() / unit)
+
     @property
     def residual(self) -> float:
         """Mean |warped - target| over the pixels that are not `outside`, in the unit of the images."""
@@ -151,15 +166,17 @@ class Alignment:
         """The p with p + m(p) = q for positions q (2, K): (1)."""
         back = np.linalg.inv(self.matrix[:, :2])
         p = back @ (q - self.matrix[:, 2:])
-        step = np.zeros(1)
+        moving = np.arange(q.shape[1])  # positions that (1) still changes: few after ten iterations
         for _ in range(ITERATIONS):
-            after = back @ (q - self.matrix[:, 2:] - self._flow_at(p))  # (1)
-            step, p = np.hypot(*(after - p)), after
-            if step.max(initial=0) <= TOLERANCE:
+            after = back @ (q[:, moving] - self.matrix[:, 2:] - self._flow_at(p[:, moving]))  # (1)
+            step = np.hypot(*(after - p[:, moving]))
+            p[:, moving] = after
+            moving = moving[step > TOLERANCE]
+            if len(moving) == 0:
                 return p
         warnings.warn(
-            f"align: {np.mean(step > TOLERANCE):.2%} of the positions have no inverse to {TOLERANCE} pixels; "
-            "does the motion fold?",
+            f"align: the motion has no inverse at {len(moving) / q.shape[1]:.2%} of the positions, where it folds or "
+            "almost does; there the inverse and the points are a guess",
             motions.NotConverged,
             stacklevel=3,
         )

@@ -2,13 +2,15 @@
 
     S, T      source and target of one level of a pyramid, C channels, 0..255
     Hx        the motion of theta, equation (5) of the paper
-    d(p)      S(p + Hx(p)) - T(p)
+    a, b      contrast and brightness that make S(p + Hx) look like T, a number a channel (light.py)
+    d(p)      a S(p + Hx(p)) + b - T(p)
     m(p)      1 where p + Hx(p) is inside the source, otherwise 0
 
     E(theta) = sum_p m Psi(d^2) / sum_p m  +  the same of grad d,     Psi(s2) = sqrt(s2 + 1)              (1)
 
-The mean is over what overlaps, and counts as infinite where less than half of the target does: nothing would fit better
-than nothing. (1) has many minima, so on the coarsest level every combination of
+a and b follow from theta and are constants in the gradient. The mean is over what overlaps, and counts as infinite
+where less than half of the target does: nothing would fit better than nothing. (1) has many minima, so on the coarsest
+level every combination of
 
     rotation by -40, -30, ..., 40 degrees, shift by -2, -1, 0, 1 or 2 tenths of both sides
 
@@ -24,6 +26,7 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.ops import bilinear_sample, sqrt
 from autodiff.optim import Adam
+from hstn_ref.alignment.light import light
 from hstn_ref.flow.pyramid import resize, sizes
 from hstn_ref.flow.variational import inside
 from hstn_ref.motion import affine_motion
@@ -89,8 +92,11 @@ def _descend(source: np.ndarray, target: np.ndarray, thetas: np.ndarray, rate: f
 def energy(sources: np.ndarray, target: np.ndarray, theta: Tensor) -> tuple[Tensor, np.ndarray]:
     """(1) for sources (K, C, H, W), one target (C, H, W) and theta (K, 6): (K,), and the share that overlaps, (K,)."""
     w = affine_motion(theta, target.shape[1:])
-    d = bilinear_sample(sources, w, border="edge") - target
     m = np.stack([inside(motion) for motion in w.data])
+    warped = bilinear_sample(sources, w, border="edge")
+    K, C = sources.shape[:2]
+    a, b = light(warped.data.reshape(K, C, -1), target.reshape(C, -1), m.reshape(K, 1, -1), rounds=2)
+    d = warped * a[..., None] + (b[..., None] - target)
     x, y = d[:, :, :-1, 1:] - d[:, :, :-1, :-1], d[:, :, 1:, :-1] - d[:, :, :-1, :-1]
     corner = m[:, :-1, :-1] * m[:, :-1, 1:] * m[:, 1:, :-1]
     means = [

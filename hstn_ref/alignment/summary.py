@@ -17,6 +17,7 @@ def summary(found: Alignment) -> dict[str, Any]:
     """Numbers for JSON: lengths in pixels, angles in degrees, residuals in the unit of the images.
 
     rotation     clockwise as one sees it, y points down; scale > 1 enlarges; shift is that of the image's centre
+    contrast     target ~ contrast * warped + brightness
     """
     L, t = found.matrix[:, :2], found.matrix[:, 2]
     forward = np.linalg.inv(L)
@@ -26,6 +27,8 @@ def summary(found: Alignment) -> dict[str, Any]:
         "scale": float(np.sqrt(abs(np.linalg.det(forward)))),  # (1)
         "shift": (forward @ (centre - t) - centre).tolist(),
         "flow_rms": float(np.sqrt(np.mean(np.sum(found.flow.astype(np.float64) ** 2, axis=0)))),
+        "contrast": found.light[0],
+        "brightness": found.light[1],
         "residual_before": found.residual_before,
         "residual": found.residual,
         "folding": found.folding,
@@ -44,6 +47,7 @@ def describe(numbers: dict[str, Any]) -> str:
             f"scale       {numbers['scale']:.4f}",
             f"shift       ({x:+.2f}, {y:+.2f}) pixels of the centre, right and down",
             f"flow        {numbers['flow_rms']:.2f} pixels root-mean-square on top of it",
+            f"light       contrast {numbers['contrast']:.3f}, brightness {numbers['brightness']:+.1f} grey levels",
             f"residual    {numbers['residual']:.2f} grey levels, before {numbers['residual_before']:.2f}",
             f"folding     {numbers['folding']:.2%} of the image",
             f"outside     {numbers['outside']:.2%} of the target shows nothing of the source",

@@ -56,6 +56,7 @@ def align(
     from hstn_ref.errors import DataError
     from hstn_ref.flow.pyramid import resize
     from hstn_ref.motion import NotConverged
+    from hstn_ref.progress import announce_compilation
 
     landmarks = None if points is None else read_points(Path(points))
     moving, still = read_image(source), read_image(target)
@@ -65,6 +66,7 @@ def align(
             raise DataError(f"{sizes[0]} pixels and {sizes[1]}, expected the same size; --resample makes it so")
         moving = np.rint(resize(moving, still.shape[1:])).clip(0, 255).astype(np.uint8)
     pair = (moving, still) if len(moving) == len(still) else (to_grey(moving), to_grey(still))
+    announce_compilation(quiet=quiet)
     screen = console(stderr=True, quiet=quiet)
     with Progress(console=screen, disable=quiet or not screen.is_terminal, transient=True) as bar:
         task = bar.add_task("aligning")

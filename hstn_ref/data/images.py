@@ -22,13 +22,15 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """The image of a file, (1, H, W) if all its pixels are grey and (3, H, W) otherwise, uint8.
 
-    16-bit images are rounded to 8 bits, palettes looked up, of several pages the first is read. Raises FileError for a
+    16-bit images are rounded to 8 bits, palettes looked up, of several pages the first is read, and what a camera noted
+    of how it was held (EXIF) turns the image upright. Raises FileError for a
     file that is missing or no image, DataError for one with transparent pixels: what lies behind them is not known.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I;16") or image.mode == "I":
                 return _rounded(np.asarray(image), path)
             rgba = np.asarray(image.convert("RGBA"))

@@ -36,6 +36,14 @@ def test_sixteen_bits_are_rounded_to_eight(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[0, 0, 1, 128], [1, 1, 254, 255]]])
 
 
+def test_a_camera_that_was_held_upright(tmp_path):
+    """Orientation 6: what the file has as its first column is the top row, from right to left."""
+    rgb, exif = random_rgb(), Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(rgb).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(rgb, -1).transpose(2, 0, 1))
+
+
 def test_transparency_is_named(tmp_path):
     rgba = np.full((4, 4, 4), 255, np.uint8)
     rgba[2, 1, 3] = 254
