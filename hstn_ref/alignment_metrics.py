@@ -13,9 +13,24 @@ unless told. In (1) two motions that differ where the image is flat are equal, i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 PART = 0.75
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How an alignment network does on pairs whose motion is known; means over the pairs, in the central part."""
+
+    image_epe: float  # grey levels
+    flow_epe: float  # pixels
+    flow_epe_median: float
+    share_below_1: float  # of pairs with a flow_epe below 1 pixel
+    folding: float
+    loss: float  # what training minimises
+    images_per_second: float  # pairs
 
 
 def central(images: np.ndarray, part: float = PART) -> np.ndarray:

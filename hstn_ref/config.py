@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hstn_ref.data.deformations import Deformation
 from hstn_ref.errors import FileError, UserError
 
 Config = TypeVar("Config")
@@ -88,19 +89,27 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images: the arguments of `hstn_ref.data.open_data`.
+    """Which images: the arguments of `hstn_ref.data.open_data` or, to align, of `open_pairs`.
 
-    source              "embedded", a folder with the files of MNIST, an .npz or an .h5 file
-    seed, fresh         of the clutter around digits; fresh: other canvases in every epoch
+    source              "embedded", a folder with the files of MNIST, an .npz or an .h5 file; of an alignment
+                        "embedded" or a folder of images
+    seed, fresh         of the clutter around digits, or of the pairs; fresh: others in every epoch
     images              only the first so many of each split, all if left out
+    size, pairs         of an alignment: (H, W), and how many pairs an epoch has
+    deformation         of an alignment: how far the images of a pair are from each other
     """
 
     source: str = "embedded"
     seed: int = 0
     fresh: bool = True
     images: int | None = None
+    size: tuple[int, ...] = (64, 64)
+    pairs: int = 2000
+    deformation: Deformation = field(default_factory=Deformation)
 
     def __post_init__(self) -> None:
+        _require(len(self.size) == 2, f"data.size is {list(self.size)}, expected height and width")
+        _require(self.pairs >= 1, f"data.pairs is {self.pairs}, expected at least 1")
         _require(self.seed >= 0, f"data.seed is {self.seed}, expected at least 0")
         _require(self.images is None or self.images >= 1, f"data.images is {self.images}, expected at least 1")
 

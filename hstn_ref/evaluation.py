@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autodiff import no_grad
-from hstn_ref import metrics
-from hstn_ref.metrics import Metrics
+from hstn_ref.tasks import TASKS, Judged
 
 if TYPE_CHECKING:
     from hstn_ref.data import Dataset
@@ -23,31 +22,28 @@ def evaluate(
     batch_size: int = 64,
     *,
     on_batch: Callable[[int], None] | None = None,
-) -> Metrics:
+) -> Any:
     """The metrics of a network on all images of a data set, dropout off.
+
+    `metrics.Metrics` of a classifier, `alignment_metrics.Metrics` of an alignment network.
 
     `on_batch(n)` is called after every batch of n images. The network is left in the mode it was in.
     """
-    logits, labels, loss = [], [], 0.0
+    task, loss = TASKS[model.task], 0.0
+    judged: list[Judged] = []
     was_training, start = model.training, time.perf_counter()
     model.eval()
     try:
         with no_grad():
             for first in range(0, len(dataset), batch_size):
-                images, classes = dataset.batch(np.arange(first, min(first + batch_size, len(dataset))))
-                outputs, mean_loss = model.outputs_and_loss(images, classes)
-                logits.append(outputs.result.data)
-                labels.append(classes)
-                loss += mean_loss.item() * len(classes)
+                batch = dataset.batch(np.arange(first, min(first + batch_size, len(dataset))))
+                outputs, mean_loss = model.outputs_and_loss(*batch[:2])
+                judged.append(task.judge(outputs, batch))
+                loss += mean_loss.item() * len(batch[0])
                 if on_batch is not None:
-                    on_batch(len(classes))
+                    on_batch(len(batch[0]))
     finally:
         model.train(was_training)
-    z, t = np.concatenate(logits), np.concatenate(labels)
-    return Metrics(
-        accuracy=metrics.accuracy(z, t),
-        cross_entropy=metrics.cross_entropy(z, t),
-        loss=loss / len(t),
-        confusion=metrics.confusion_matrix(z, t),
-        images_per_second=len(t) / (time.perf_counter() - start),
-    )
+    together = tuple(np.concatenate(parts) for parts in zip(*judged, strict=True))
+    speed = len(dataset) / (time.perf_counter() - start)
+    return task.metrics(together, loss=loss / len(dataset), images_per_second=speed)

@@ -17,9 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from hstn_ref.alignment_metrics import image_epe
 from hstn_ref.colours import motion_colours, wheel
 from hstn_ref.files import write_bytes
-from hstn_ref.history import Epoch, best
+from hstn_ref.history import AnyEpoch, best
 
 TRAIN, VALID, MARK, WRONG = "#4c78a8", "#e45756", "#72777f", "#c2272d"
 DPI = 120
@@ -34,11 +35,11 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     write_bytes(path, content.getvalue())
 
 
-def training_curves(history: Sequence[Epoch], *, title: str = "") -> Figure:
-    """Loss and accuracy of every epoch; the best one is marked, and where the learning rate fell."""
+def training_curves(history: Sequence[AnyEpoch], *, title: str = "") -> Figure:
+    """Loss, and accuracy or image_epe, of every epoch; the best one is marked, and where the learning rate fell."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     epochs = [epoch.epoch for epoch in history]
-    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    for axes, quantity in zip(figure.subplots(1, 2), ("loss", history[0].quantity), strict=True):
         _axes_style(axes)
         for split, colour in (("train", TRAIN), ("valid", VALID)):
             values = [getattr(epoch, f"{split}_{quantity}") for epoch in history]
@@ -51,8 +52,9 @@ def training_curves(history: Sequence[Epoch], *, title: str = "") -> Figure:
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     top = best(history)
-    axes.plot(top.epoch, top.valid_accuracy, "o", markersize=9, markerfacecolor="none", color=VALID)
-    _note(axes, f"{top.valid_accuracy:.4f}", (top.epoch, top.valid_accuracy), (-12, 8), VALID)
+    reached = abs(top.merit)
+    axes.plot(top.epoch, reached, "o", markersize=9, markerfacecolor="none", color=VALID)
+    _note(axes, f"{reached:.4f}", (top.epoch, reached), (-12, 8), VALID)
     axes.margins(y=0.12)
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     if title:
@@ -61,14 +63,33 @@ def training_curves(history: Sequence[Epoch], *, title: str = "") -> Figure:
 
 
 def stage_picture(
-    stages: dict[str, np.ndarray], labels: np.ndarray, predictions: np.ndarray, *, title: str = ""
+    stages: dict[str, np.ndarray], labels: np.ndarray, predictions: np.ndarray, *, title: str = "true → predicted"
 ) -> Figure:
-    """What a network sees on the way: a column an image, a row a stage.
+    """What a classifier sees on the way: a column an image, a row a stage.
 
     `stages` is the result of `model.stages(images)`, labels and predictions are (N,). First the images, then
     the motion field as arrows, from an output pixel to the place its value is taken from, and as colours,
     then the optical flow field alone. A wrong prediction is red.
     """
+    right = labels == predictions
+    heads = [(f"{t} → {k}", "black" if ok else WRONG) for t, k, ok in zip(labels, predictions, right, strict=True)]
+    return _picture(stages, heads, title)
+
+
+def alignment_picture(stages: dict[str, np.ndarray], *, title: str = "") -> Figure:
+    """The same of an alignment network, `model.stages(source, target)`, with its differences to the target.
+
+    Above each pair stands the mean difference in grey levels before and after.
+    """
+    differences = {name: np.abs(stages[name] - stages["target"]) for name in ("input", "output")}
+    before, after = (image_epe(stages[name], stages["target"]) for name in ("input", "output"))
+    heads = [(f"{a:.1f} → {b:.1f}", "black") for a, b in zip(before, after, strict=True)]
+    shown = {**stages, "before": differences["input"], "after": differences["output"]}
+    return _picture(shown, heads, f"{title}: mean difference before → after, grey levels")
+
+
+def _picture(stages: dict[str, np.ndarray], heads: Sequence[tuple[str, str]], title: str) -> Figure:
+    """Rows of stages, with a text and its colour above each column."""
     N, _, H, W = stages["input"].shape
     rows = _rows(stages)
     widths = [CELL] * N + [1.5] * any(row.radius for row in rows)  # inches; the last for the colour wheels
@@ -83,11 +104,10 @@ def stage_picture(
             if n == 0:
                 axes.set_ylabel(row.label, fontsize=9)
             if i == 0:
-                colour = "black" if labels[n] == predictions[n] else WRONG
-                axes.set_title(f"{labels[n]} → {predictions[n]}", fontsize=10, color=colour)
+                axes.set_title(heads[n][0], fontsize=10, color=heads[n][1])
         if row.radius:
             _draw_wheel(figure.add_subplot(grid[i, N]), row.radius)
-    figure.suptitle(title or "true → predicted", fontsize=10)
+    figure.suptitle(title, fontsize=10)
     return figure
 
 
@@ -102,21 +122,25 @@ def _rows(stages: dict[str, np.ndarray]) -> list[_Row]:
     """The rows of the picture, as far as the network has these stages."""
 
     def image(name: str, label: str) -> _Row:
-        return _Row(label, lambda axes, n: axes.imshow(stages[name][n, 0], cmap="gray", vmin=0, vmax=1))
+        shown = stages[name].transpose(0, 2, 3, 1).clip(0, 1)  # (N, C, H, W) -> (N, H, W, C), grey or colour
+        return _Row(label, lambda axes, n: axes.imshow(shown[n], cmap="gray", vmin=0, vmax=1))
 
     def colours(name: str, label: str) -> _Row:
         radius = longest(stages[name])
         return _Row(label, lambda axes, n: draw_motion(axes, stages[name][n], radius), radius)
 
     def arrows(name: str, label: str) -> _Row:
-        return _Row(label, lambda axes, n: draw_arrows(axes, stages[name][n], stages["input"][n, 0]))
+        return _Row(label, lambda axes, n: draw_arrows(axes, stages[name][n], stages["input"][n].mean(axis=0)))
 
     steps = [name for name in stages if name.startswith("step ")]
     wanted = [
-        (image, "input", "input"),
+        (image, "input", "source" if "target" in stages else "input"),
+        (image, "target", "target"),
         *((image, name, f"after\n{name}") for name in steps),
         (image, "linear", "linearly\nwarped"),
         (image, "output", "finally\nwarped"),
+        (image, "before", "difference\nbefore"),
+        (image, "after", "difference\nafter"),
         (arrows, "motion", "motion"),
         (colours, "motion", "motion"),
         (colours, "flow", "optical\nflow only"),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from hstn_ref.history import Epoch
+from hstn_ref.history import AlignmentEpoch, Epoch
 
 
 def announce(text: str, *, quiet: bool = False) -> None:
@@ -70,13 +70,13 @@ class Progress:
         title = f"epoch {epoch}/{epochs}"
         self.bar.reset(self.task, description=title, total=images, completed=done, numbers="", rate="")
 
-    def advance(self, images: int, loss: float, accuracy: float, lr: float) -> None:
-        """A step with so many images; loss and accuracy of the epoch so far."""
+    def advance(self, images: int, loss: float, score: str, lr: float) -> None:
+        """A step with so many images; loss and score of the epoch so far."""
         speed = self.bar.tasks[0].speed
         self.bar.update(
             self.task,
             advance=images,
-            numbers=f"loss {loss:.4f}  accuracy {accuracy:.4f}  lr {lr:g}",
+            numbers=f"loss {loss:.4f}  {score}  lr {lr:g}",
             rate=f"{speed:.0f} images/s" if speed else "",
         )
 
@@ -84,12 +84,14 @@ class Progress:
         """The steps of the epoch are done."""
         self.bar.update(self.task, rate="validating")
 
-    def end(self, epoch: Epoch) -> None:
+    def end(self, epoch: Epoch | AlignmentEpoch) -> None:
         """The epoch is finished."""
+        name = epoch.quantity
+        train, valid = (getattr(epoch, f"{split}_{name}") for split in ("train", "valid"))
         self.console.print(
             f"epoch {epoch.epoch}/{self.epochs}  "
-            f"train: loss {epoch.train_loss:.4f}  accuracy {epoch.train_accuracy:.4f}  "
-            f"valid: loss {epoch.valid_loss:.4f}  accuracy {epoch.valid_accuracy:.4f}  "
+            f"train: loss {epoch.train_loss:.4f}  {name} {train:.4f}  "
+            f"valid: loss {epoch.valid_loss:.4f}  {name} {valid:.4f}  "
             f"lr {epoch.lr:g}  {epoch.images_per_second:.0f} images/s",
             soft_wrap=True,
         )

@@ -17,7 +17,7 @@ from autodiff.nn import Module
 from hstn_ref.checkpoint import Checkpoint, TrainingState, load_weights
 from hstn_ref.config import to_dict
 from hstn_ref.errors import DataError
-from hstn_ref.history import Epoch, Sums
+from hstn_ref.history import Sums
 
 if TYPE_CHECKING:
     from hstn_ref.trainer import Trainer
@@ -66,10 +66,15 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, path: Path) -> None:
         trainer.schedule.load_state(state["schedule"])
         for generator, stored in zip(trainer.generators, state["generators"], strict=True):
             generator.bit_generator.state = stored
-        trainer.step, trainer.sums = state["step"], Sums(**state["sums"])
-        trainer.history = [Epoch(**epoch) for epoch in state["history"]]
+        trainer.step, trainer.sums = state["step"], _sums(state["sums"])
+        trainer.history = [trainer.task.epoch(**epoch) for epoch in state["history"]]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: the state of training does not fit: {error}") from error
+
+
+def _sums(stored: dict[str, Any]) -> Sums:
+    """The sums of a checkpoint; version 0.1.0 wrote the score under the name "correct"."""
+    return Sums(**{"score" if name == "correct" else name: x for name, x in stored.items()})
 
 
 def _check_unchanged(trainer: Trainer, state: dict[str, Any], path: Path) -> None:

@@ -2,10 +2,10 @@
 
     config.toml       the configuration, every option of the network spelt out
     checkpoint.h5     the state of training, see checkpoint.py
-    best.h5           the network of the highest validation accuracy, the one that is judged
+    best.h5           the network of the best epoch on the validation images, the one that is judged
     history.jsonl     a line an epoch
     affine_stn/       the same for the first stage, if the network is HSTN
-    result.json       test accuracy, cross entropy, time, and where they come from
+    result.json       what it achieves on the test images, time, and where they come from
     curves.png, stages.png
 
 HSTN is trained in the two stages of section 4.1 (6): an Affine-STN; then HSTN, whose localisation network begins
@@ -17,8 +17,8 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +29,14 @@ from autodiff.nn import Module
 from hstn_ref import config as configuration
 from hstn_ref import machine, models
 from hstn_ref.checkpoint import load_model
-from hstn_ref.config import ConfigError, RunConfig, TrainingConfig
-from hstn_ref.data import Dataset, DataSplits, open_data
+from hstn_ref.config import ConfigError, DataConfig, RunConfig, TrainingConfig
+from hstn_ref.data import Dataset, DataSplits, open_data, open_pairs
 from hstn_ref.errors import DataError, FileError
 from hstn_ref.files import write_bytes
 from hstn_ref.history import read_history
 from hstn_ref.progress import announce
 from hstn_ref.resuming import MAY_CHANGE
+from hstn_ref.tasks import TASKS
 from hstn_ref.trainer import multipliers, under
 from hstn_ref.training import BEST, CHECKPOINT, HISTORY, Result, evaluate, fit
 
@@ -71,19 +72,19 @@ def train(
     if resume:
         _check_unchanged(config, folder / CONFIG)
     configuration.write(config, folder / CONFIG)  # finds out whether the folder can be written
-    stages = {}
+    stages, kind = {}, TASKS[model.task].epoch
     if not (folder / CHECKPOINT).exists():
         source = _localisation_source(config, data, folder, resume=resume, quiet=quiet)
         if source is not None:
             copy_localisation(source, model)
     if (folder / FIRST_STAGE / HISTORY).exists():
-        stages[FIRST_STAGE] = read_history(folder / FIRST_STAGE / HISTORY)
+        stages[FIRST_STAGE] = read_history(folder / FIRST_STAGE / HISTORY, kind)
     result = fit(model, data, **_arguments(config.training), folder=folder, resume=resume, quiet=quiet)
     stages[model.name] = result.history
     report = {
         **judge(folder / BEST, data.test, config.training.batch_size),
         "best_epoch": result.best.epoch,
-        "valid_accuracy": result.best.valid_accuracy,
+        f"valid_{result.best.quantity}": abs(result.best.merit),
         "epochs": {name: len(history) for name, history in stages.items()},
         "seconds": sum(epoch.seconds for history in stages.values() for epoch in history),
         "seed": config.training.seed,
@@ -99,9 +100,26 @@ def train(
 
 
 def images(config: RunConfig) -> DataSplits:
-    """The data of a configuration. Raises as `open_data`."""
-    data = open_data(config.data.source, seed=config.data.seed, fresh=config.data.fresh)
-    return data if config.data.images is None else data.first(config.data.images)
+    """The data of a configuration, by the task of its network. Raises as `open_data` or `open_pairs`."""
+    wanted = config.data
+    if config.model.options.get("task") == "align":
+        data = pairs(wanted, wanted.size, config.model.options.get("channels", 1))
+    else:
+        data = open_data(wanted.source, seed=wanted.seed, fresh=wanted.fresh)
+    return data if wanted.images is None else data.first(wanted.images)
+
+
+def pairs(wanted: DataConfig, size: Sequence[int], channels: int) -> DataSplits:
+    """Pairs of images of a configuration for a network of this size. Raises as `open_pairs`."""
+    return open_pairs(
+        wanted.source,
+        size=(size[0], size[1]),
+        channels=channels,
+        pairs=wanted.pairs,
+        seed=wanted.seed,
+        fresh=wanted.fresh,
+        deformation=wanted.deformation,
+    )
 
 
 def build(config: RunConfig, data: DataSplits) -> models.Network:
@@ -134,33 +152,35 @@ def judge(path: str | os.PathLike[str], dataset: Dataset, batch_size: int = 64) 
     model = load_model(path)
     _check_size(model, dataset, path)
     with no_grad():
-        model(dataset.batch(np.arange(min(batch_size, len(dataset))))[0])  # compiles, so that it is not timed
-    found = evaluate(model, dataset, batch_size)
+        model.loss(*dataset.batch(np.arange(min(batch_size, len(dataset))))[:2])  # compiles, so that it is not timed
+    found = asdict(evaluate(model, dataset, batch_size))
+    if "confusion" in found:
+        found["confusion"] = found["confusion"].tolist()
     return {
         "model": model.name,
         "title": model.title,
         "options": model.options,
         "checkpoint": os.fspath(path),
         "parameters": sum(parameter.size for parameter in model.parameters()),
-        "accuracy": found.accuracy,
-        "cross_entropy": found.cross_entropy,
         "images": len(dataset),
-        "images_per_second": found.images_per_second,
-        "confusion": found.confusion.tolist(),
+        **found,
     }
 
 
-def picture(model: models.Network, dataset: Dataset, *, title: str = "") -> Figure:
+def picture(model: models.Network, dataset: Dataset, *, note: str = "") -> Figure:
     """What the network sees of the first images of a data set."""
-    from hstn_ref.plots import stage_picture
+    from hstn_ref.plots import alignment_picture, stage_picture
 
-    images, labels = dataset.batch(np.arange(min(PICTURED, len(dataset))))
+    batch = dataset.batch(np.arange(min(PICTURED, len(dataset))))
     was_training = model.training
     model.eval()
-    predictions = np.argmax(model(images).data, axis=1)
-    stages = model.stages(images)
-    model.train(was_training)
-    return stage_picture(stages, labels, predictions, title=title)
+    try:
+        if model.task == "align":
+            return alignment_picture(model.stages(*batch[:2]), title=model.title + note)
+        predictions = np.argmax(model(batch[0]).data, axis=1)
+        return stage_picture(model.stages(batch[0]), batch[1], predictions, title=f"true → predicted{note}")
+    finally:
+        model.train(was_training)
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -235,7 +255,7 @@ def _draw(folder: Path, result: Result, data: DataSplits) -> None:
     count = data.attributes.get("only_the_first")
     note = f", only the first {count} images of each split" if count else ""
     save_figure(training_curves(result.history, title=model.title + note), folder / CURVES)
-    save_figure(picture(model, data.test, title=f"true → predicted{note}" if note else ""), folder / STAGES)
+    save_figure(picture(model, data.test, note=note), folder / STAGES)
 
 
 def trained_networks() -> list[Path]:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,10 +22,10 @@ from hstn_ref.config import ConfigError, TrainingConfig, suggestion
 from hstn_ref.data import DataSplits
 from hstn_ref.errors import FileError, UserError
 from hstn_ref.evaluation import evaluate
-from hstn_ref.history import Epoch, Sums, best, write_history
-from hstn_ref.metrics import predictions
+from hstn_ref.history import Sums, best, write_history
 from hstn_ref.progress import Progress
 from hstn_ref.stopping import Interrupted, StopRequest
+from hstn_ref.tasks import TASKS
 
 if TYPE_CHECKING:
     from hstn_ref.models import Network
@@ -42,12 +42,13 @@ class Trainer:
 
     def __init__(self, model: Network, data: DataSplits, config: TrainingConfig, folder: Path | None):
         self.model, self.data, self.config, self.folder = model, data, config, folder
+        self.task = TASKS[model.task]
         self.parameters = dict(model.named_parameters())
         factors = multipliers(list(self.parameters), config.lr_multipliers)
         self.optimiser = Adam(self.parameters.values(), lr=config.lr, multipliers=factors)
         self.schedule = ReduceOnPlateau(self.optimiser, patience=config.patience)
         self.generators = resuming.generators(model)
-        self.history: list[Epoch] = []
+        self.history: list[Any] = []  # of self.task.epoch
         self.step, self.sums = 0, Sums()
         self.steps = math.ceil(len(data.train) / config.batch_size)  # in an epoch; the last may be smaller
         self.saved_at = time.monotonic()
@@ -72,7 +73,8 @@ class Trainer:
             while self.step < self.steps:
                 count = self._step(order)
                 sums, lr = self.sums, self.optimiser.lr
-                progress.advance(count, sums.loss / sums.images, sums.correct / sums.images, lr)
+                score = f"{self.task.epoch.quantity} {sums.score / sums.images:.4f}"
+                progress.advance(count, sums.loss / sums.images, score, lr)
                 self._leave_if_asked(stop)
                 if self.folder and time.monotonic() - self.saved_at >= 60 * self.config.checkpoint_minutes:
                     self.save()
@@ -83,19 +85,19 @@ class Trainer:
     def _step(self, order: np.ndarray) -> int:
         """One batch; returns its number of images."""
         start, B = time.perf_counter(), self.config.batch_size
-        images, labels = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
+        batch = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
         self.optimiser.zero_grad()
-        outputs, loss = self.model.outputs_and_loss(images, labels)
+        outputs, loss = self.model.outputs_and_loss(*batch[:2])
         if not math.isfinite(loss.item()):
             raise Diverged(self._divergence(loss))
         loss.backward()
         self.optimiser.step()
         self.step += 1
-        self.sums.loss += loss.item() * len(labels)
-        self.sums.correct += int(np.sum(predictions(outputs.result.data) == labels))
-        self.sums.images += len(labels)
+        self.sums.loss += loss.item() * len(batch[0])
+        self.sums.score += self.task.score(outputs, batch)
+        self.sums.images += len(batch[0])
         self.sums.seconds += time.perf_counter() - start
-        return len(labels)
+        return len(batch[0])
 
     def _end_epoch(self, stop: StopRequest, progress: Progress) -> None:
         """Validate, adapt the learning rate, save. Stopped in between, it is saved as after its last step."""
@@ -110,13 +112,10 @@ class Trainer:
         if not math.isfinite(valid.loss):
             raise Diverged(f"epoch {self.epoch + 1}: the validation loss is {valid.loss}{self._advice()}")
         self.history.append(
-            Epoch(
+            self.task.line(
+                sums,
+                valid,
                 epoch=self.epoch + 1,
-                train_loss=sums.loss / sums.images,
-                train_accuracy=sums.correct / sums.images,
-                valid_loss=valid.loss,
-                valid_cross_entropy=valid.cross_entropy,
-                valid_accuracy=valid.accuracy,
                 lr=self.optimiser.lr,
                 images_per_second=sums.images / sums.seconds,
                 seconds=sums.seconds + time.perf_counter() - start,

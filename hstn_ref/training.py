@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hstn_ref.config import TrainingConfig
 from hstn_ref.data import DataSplits
@@ -30,10 +30,13 @@ PAPER = TrainingConfig()
 
 @dataclass(frozen=True)
 class Result:
-    """What `fit` did. `best` is the first epoch with the highest validation accuracy."""
+    """What `fit` did: a line an epoch, `history.Epoch` or, of an alignment network, `history.AlignmentEpoch`.
 
-    history: list[Epoch]
-    best: Epoch
+    `best` is the first epoch with the highest validation accuracy, or the lowest image_epe.
+    """
+
+    history: list[Any]
+    best: Any
 
 
 def fit(
@@ -55,12 +58,13 @@ def fit(
 ) -> Result:
     """Train a network as section 4.1 of the paper does; it ends with the weights of the last epoch.
 
-    Adam minimises `model.loss` over random batches. The learning rate is divided by 10 when the validation
-    loss has not fallen for `patience` epochs; training ends when that has happened `reductions` times, or
-    after `epochs`. The arguments up to `checkpoint_minutes` are described in `config.TrainingConfig`.
+    Adam minimises `model.loss` over random batches of images and labels, or of pairs (`hstn_ref.data.open_pairs`).
+    The learning rate is divided by 10 when the validation loss has not fallen for `patience` epochs; training ends
+    when that has happened `reductions` times, or after `epochs`. The arguments up to `checkpoint_minutes` are
+    described in `config.TrainingConfig`.
 
     With a `folder`, it holds after every epoch the state of training (checkpoint.h5), the network of the
-    highest validation accuracy (best.h5), and the history (history.jsonl). `resume` goes on from
+    best epoch (best.h5), and the history (history.jsonl). `resume` goes on from
     checkpoint.h5 if there is one, to the same bits as without the break; only `epochs`,
     `lr_drops` and `checkpoint_minutes` may differ from before. `quiet` shows no progress.
 

@@ -11,11 +11,13 @@ import click
 @click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True)
 @click.option(
     "--data",
+    "--images",
     "source",
     metavar="SPEC",
     default="embedded",
     show_default=True,
-    help="embedded, a folder with the files of MNIST, an .npz or an .h5 file.",
+    help="embedded, a folder with the files of MNIST, an .npz or an .h5 file; of networks that align, embedded or a "
+    "folder of images.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option("--threads", type=int, help="[default: all cores]")
@@ -29,7 +31,7 @@ def evaluate(
     figure: str | None,
     json_file: str | None,
 ) -> None:
-    """Judge trained networks on test images.
+    """Judge trained networks on test images, or on pairs of images, made as by `hstn train --task align`.
 
     CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`.
 
@@ -44,14 +46,20 @@ def evaluate(
     from hstn_ref import machine, runs
     from hstn_ref.checkpoint import load_model
     from hstn_ref.cli.output import print_results
-    from hstn_ref.data import open_data
+    from hstn_ref.data import open_data, open_pairs
+    from hstn_ref.errors import DataError
     from hstn_ref.files import write_bytes
     from hstn_ref.progress import announce_compilation
 
     keep_freed_memory()
     announce_compilation()
     machine.set_threads(threads)
-    test = open_data(source).test
+    networks = [load_model(path) for path in checkpoints]
+    kinds = {(network.task, network.options.get("channels", 1), network.image_size) for network in networks}
+    if len(kinds) > 1 and any(task == "align" for task, _, _ in kinds):
+        raise DataError("the checkpoints differ in task, channels or size of images, expected those of one kind")
+    task, channels, size = kinds.pop()
+    test = (open_data(source) if task == "classify" else open_pairs(source, size=size, channels=channels)).test
     results = [{"name": path, **runs.judge(path, test, batch_size)} for path in checkpoints]
     titles = {result["title"] for result in results}
     if len(titles) == len(results):  # short names, if they tell the rows apart
@@ -62,4 +70,4 @@ def evaluate(
     if figure:
         from hstn_ref.plots import save_figure
 
-        save_figure(runs.picture(load_model(checkpoints[0]), test), figure)
+        save_figure(runs.picture(networks[0], test), figure)

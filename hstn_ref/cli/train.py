@@ -30,8 +30,23 @@ def assignments(ctx: click.Context, parameter: click.Parameter, texts: tuple[str
     return values
 
 
+def height_and_width(ctx: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
+    """ "64" or "48x64" as [H, W]."""
+    if text is None:
+        return None
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise click.BadParameter(f"{text!r} is not of the form N or HxW", ctx, parameter)
+    return [int(sides[0]), int(sides[-1])]
+
+
 @click.command()
 @click.option("--config", "config_file", metavar="FILE", help="A TOML file with the settings; flags override it.")
+@click.option(
+    "--task",
+    type=click.Choice(["classify", "align"]),
+    help="Cluttered digits, or pairs of images.  [default: classify]",
+)
 @click.option("--model", help="cnn, affine_stn, tps_stn, c_stn, ic_stn or hstn.  [default: hstn]")
 @click.option("--preset", help="Size of HSTN's flow generator: tiny, small or paper.  [default: paper]")
 @click.option(
@@ -45,15 +60,19 @@ def assignments(ctx: click.Context, parameter: click.Parameter, texts: tuple[str
 @click.option("--dtype", help="float32 or float64.  [default: float32]")
 @click.option(
     "--data",
+    "--images",
     "source",
     metavar="SPEC",
-    help="embedded, a folder with the files of MNIST, an .npz or an .h5 file.  [default: embedded]",
+    help="embedded, a folder with the files of MNIST, an .npz or an .h5 file; to align, embedded or a folder of "
+    "images.  [default: embedded]",
 )
 @click.option(
     "--fresh/--fixed",
     default=None,
-    help="Whether every epoch has other clutter around the digits.  [default: fresh]",
+    help="Whether every epoch has other clutter around the digits, or other pairs.  [default: fresh]",
 )
+@click.option("--size", metavar="HxW", callback=height_and_width, help="Of the images to align.  [default: 64x64]")
+@click.option("--pairs", type=int, help="Of images, in an epoch of training to align.  [default: 2000]")
 @click.option("--out", metavar="FOLDER", help="The folder of the run.  [default: runs/MODEL]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
 @click.option("--epochs", type=int, help=f"At most.  [default: {DEFAULT.epochs}]")
@@ -98,12 +117,15 @@ def assignments(ctx: click.Context, parameter: click.Parameter, texts: tuple[str
 @click.option("--quiet", is_flag=True, help="Show nothing but errors and the result.")
 def train(
     config_file: str | None,
+    task: str | None,
     model: str | None,
     preset: str | None,
     options: dict[str, Any],
     dtype: str | None,
     source: str | None,
     fresh: bool | None,
+    size: list[int] | None,
+    pairs: int | None,
     out: str | None,
     resume: bool,
     epochs: int | None,
@@ -120,7 +142,7 @@ def train(
     threads: int | None,
     quiet: bool,
 ) -> None:
-    """Train a network on cluttered digits.
+    """Train a network on cluttered digits, or to align images.
 
     The procedure is that of section 4.1 of the paper: Adam with learning rate 1e-4, divided by 10 when the
     validation loss stops falling. HSTN is trained in two stages: first an Affine-STN (in the sub-folder
@@ -130,6 +152,9 @@ def train(
     validation accuracy), history.jsonl, config.toml, result.json (accuracy on the test images), curves.png and
     stages.png. Ctrl-C saves before it leaves; a resumed run ends with the same bits as one without a break.
 
+    To align, a network is trained without labels, on pairs that are cut from images and deformed at random (section
+    4.2); best.h5 is then the network of the lowest difference of the images of validation.
+
     \b
     Examples:
       hstn train --model cnn --epochs 20
@@ -138,6 +163,7 @@ def train(
       hstn train --config runs/small/config.toml --seed 1 --out runs/small-1
       hstn train --resume --out runs/small
       hstn train --model hstn --localisation-from runs/affine_stn/best.h5
+      hstn train --task align --images photographs/ --model hstn --preset small --size 64 --lr 1e-3 --batch-size 16
     """
     if resume and (config_file or not out):
         raise click.UsageError("--resume needs --out FOLDER and reads the settings from there, not from --config.")
@@ -148,9 +174,11 @@ def train(
         "threads": threads,
         "data.source": source,
         "data.fresh": fresh,
+        "data.size": size,
+        "data.pairs": pairs,
         "model.name": model,
         "model.dtype": dtype,
-        "model.options": options if preset is None else {**options, "preset": preset},
+        "model.options": options | {name: x for name, x in (("task", task), ("preset", preset)) if x is not None},
         "training.epochs": epochs,
         "training.batch_size": batch_size,
         "training.lr": lr,

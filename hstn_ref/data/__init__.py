@@ -1,6 +1,6 @@
 """Images to train on: MNIST digits and the clutter around them, photographs and their deformations, and files.
 
-Read in this order: digits, clutter, datasets, hdf5, opening; images, deformations.
+Read in this order: digits, clutter, datasets, hdf5, opening; images, deformations, pairs.
 """
 
 from hstn_ref.data.checks import validate_images, validate_labels
@@ -15,6 +15,7 @@ from hstn_ref.data.images import load_photographs, read_folder, read_image, to_g
 from hstn_ref.data.inspection import inspect
 from hstn_ref.data.npz import read_npz
 from hstn_ref.data.opening import open_data
+from hstn_ref.data.pairs import ImagePairs, open_pairs
 
 __all__ = [
     "MNIST_URL",
@@ -27,6 +28,7 @@ __all__ = [
     "DigitSplits",
     "Digits",
     "HDF5Dataset",
+    "ImagePairs",
     "Pair",
     "download_mnist",
     "inspect",
@@ -34,6 +36,7 @@ __all__ = [
     "load_mnist",
     "load_photographs",
     "open_data",
+    "open_pairs",
     "random_pair",
     "read_folder",
     "read_hdf5",

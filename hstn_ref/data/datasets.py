@@ -14,10 +14,11 @@ from hstn_ref.data.clutter import Clutter, canvases, draw, permutation, starts
 from hstn_ref.errors import DataError, DataTypeError
 
 Batch = tuple[np.ndarray, np.ndarray]  # images (B, 1, H, W) float32 in [0, 1]; labels (B,) int64
+AnyBatch = tuple[np.ndarray, ...]  # a Batch, or source, target and motion of pairs.py
 
 
 class Dataset(Protocol):
-    """Any source of labelled images."""
+    """Any source of labelled images, or of pairs of images."""
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -26,8 +27,8 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: ArrayLike, epoch: int = 0) -> Batch:
-        """The images and labels of B > 0 indices, in any order, repeated or not.
+    def batch(self, indices: ArrayLike, epoch: int = 0) -> AnyBatch:
+        """The images and labels, or the pairs, of B > 0 indices, in any order, repeated or not.
 
         `epoch` matters where the images are made anew in each, and is otherwise without effect. Raises
         DataError (a ValueError) or DataTypeError (a TypeError) for indices that are no integers of 0..len-1.
@@ -155,7 +156,7 @@ class First:
     def __len__(self) -> int:
         return self._count
 
-    def batch(self, indices: ArrayLike, epoch: int = 0) -> Batch:
+    def batch(self, indices: ArrayLike, epoch: int = 0) -> AnyBatch:
         return self._dataset.batch(validate_indices(indices, len(self)), epoch)
 
 

@@ -99,23 +99,33 @@ class Field:
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """w at positions (2, I, J), x first: (2, I, J). Between pixels e is bilinear, beyond its margin constant."""
+        return self._affine(positions) + self.elastic_at(positions)  # (1)
+
+    def at_pixels(self) -> np.ndarray:
+        """w at the pixels of the target, (2, H, W)."""
+        (H, W), m = self.shape, self.margin
+        return self._affine(_grid(self.shape)) + self.elastic[:, m : m + H, m : m + W]  # (1)
+
+    def _affine(self, positions: np.ndarray) -> np.ndarray:
         H, W = self.shape
         centre = np.array([(W - 1) / 2, (H - 1) / 2]).reshape(2, 1, 1)
-        affine = np.tensordot(self.linear, positions - centre, 1) + self.shift.reshape(2, 1, 1)
-        return affine + self.elastic_at(positions)  # (1)
+        return np.tensordot(self.linear, positions - centre, 1) + self.shift.reshape(2, 1, 1)
 
     def elastic_at(self, positions: np.ndarray) -> np.ndarray:
         """e at positions (2, I, J): (2, I, J)."""
         return _sample(self.elastic, positions + self.margin - _grid(positions.shape[1:]))
 
 
-def random_field(shape: tuple[int, int], rng: np.random.Generator, deformation: Deformation) -> Field:
+def random_field(
+    shape: tuple[int, int], rng: np.random.Generator, deformation: Deformation, *, margin: int | None = None
+) -> Field:
     """An affine plus elastic motion that does not fold: equations (2) to (4).
 
+    `margin` is that of the elastic motion, MARGIN sigmas unless told; 0 is enough, and quick, without (5).
     Raises ValueError if none of a hundred does.
     """
     H, W = shape
-    margin = int(np.ceil(MARGIN * deformation.sigma))
+    margin = int(np.ceil(MARGIN * deformation.sigma)) if margin is None else margin
     for _ in range(DRAWS):
         ranges = np.array([np.radians(deformation.rotation), deformation.shear, deformation.scale])
         angle, k, growth = rng.uniform(-1, 1, 3) * ranges

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -48,13 +49,18 @@ def read_folder(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     Raises FileError for a missing folder and for one without images, and whatever read_image raises.
     """
+    return dict(each_image(folder))
+
+
+def each_image(folder: str | os.PathLike[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """The names and images of `read_folder`, one at a time: a folder of large ones need not fit into the memory."""
     path = Path(folder)
     if not path.is_dir():
         raise FileError(f"{folder}: there is no such folder")
-    images = {p.name: read_image(p) for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES}
-    if not images:
+    files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
+    if not files:
         raise FileError(f"{folder}: the folder has no images, expected files that end in {', '.join(SUFFIXES)}")
-    return images
+    yield from ((p.name, read_image(p)) for p in files)
 
 
 def load_photographs() -> dict[str, np.ndarray]:

@@ -8,8 +8,11 @@
     loss   = what the task is judged by + alpha |laplacian w| + beta |gradient w|       equation (7)
 
 At the start theta is the identity and w is zero. In the paper's procedure the localisation network then takes over the
-weights of a trained Affine-STN, and all is trained jointly (section 4.1 (6)). To align, both generators see the target
-too (transformer.py).
+weights of a trained Affine-STN, and all is trained jointly (section 4.1 (6)).
+
+To align, both generators see the target too (transformer.py), and alpha and beta weigh (7) against squared differences
+of grey levels 0..255, in which the paper gives its results: for images in [0, 1] they are divided by 255^2. Against
+differences of numbers in [0, 1], with beta = 1, no flow would be worth its penalty.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from .affine_stn import localisation_layers
 from .flow_generator import FlowGenerator
 from .transformer import SpatialTransformer, Warp, beside
 
+GREY_LEVELS = 255
 PRESETS = {"tiny": (8, 1), "small": (16, 1), "paper": (32, 2)}  # base filters, convolutions a level
 
 
@@ -37,7 +41,7 @@ class HSTN(SpatialTransformer):
     preset            size of the flow generator: "tiny", "small", "paper"
     depth             its halvings: by default 2, as 60 = 4 15 allows without odd sizes, and in an alignment 3 where 8
                       divides both sides of the images
-    alpha, beta       weights of bending energy and smoothness in (7); norm, form, reduction: as in those ops
+    alpha, beta       weights of bending energy and smoothness in (7), see above; norm, form, reduction: as in those ops
     flow_unit         "pixel", the unit of the penalty, or "normalised", where the image is 2 wide
     combine           "sum", Hx + w as printed, or "compose", the linear motion taken at x + w(x)
     detach_first_warp whether the localisation network gets no gradient through the flow generator's input
@@ -80,6 +84,7 @@ class HSTN(SpatialTransformer):
         self.alpha, self.beta, self.norm, self.form, self.reduction = alpha, beta, norm, form, reduction
         H, W = self.image_size
         per_pixel = 1.0 if flow_unit == "pixel" else np.array([2 / (W - 1), 2 / (H - 1)]).reshape(2, 1, 1)
+        self.unit = 1.0 if task == "classify" else GREY_LEVELS**-2  # of alpha and beta
         self.per_pixel = np.asarray(per_pixel, dtype)  # what one pixel of motion counts in the penalty
         rng = np.random.default_rng(rng)
         common: dict[str, Any] = {"rng": rng, "dtype": dtype}
@@ -99,10 +104,11 @@ class HSTN(SpatialTransformer):
         return Warp(self.warped(source, motion), motion, {"linear": linear, "flow": w}, self.penalty(w))  # (3)
 
     def penalty(self, w: Tensor) -> Tensor:
-        """alpha |laplacian w| + beta |gradient w| of the flow w (N, 2, H, W) in pixels: equation (7)."""
+        """alpha |laplacian w| + beta |gradient w| of the flow w (N, 2, H, W) in pixels: equation (7), a scalar."""
         w = w * self.per_pixel.astype(w.dtype)
         bending = bending_energy(w, norm=self.norm, form=self.form, reduction=self.reduction)
-        return bending * self.alpha + smoothness(w, norm=self.norm, reduction=self.reduction) * self.beta  # (7)
+        smooth = smoothness(w, norm=self.norm, reduction=self.reduction)
+        return bending * (self.alpha * self.unit) + smooth * (self.beta * self.unit)  # (7)
 
     def _combined(self, theta: Tensor, Hx: Tensor, w: Tensor) -> Tensor:
         if self.combine == "sum":

@@ -42,6 +42,11 @@ class Options:
         return self.channels * (2 if self.task == "align" else 1)
 
     @property
+    def penalty_unit(self) -> float:
+        """Of alpha and beta: in an alignment they are for images in 0..255."""
+        return 255**-2 if self.task == "align" else 1.0
+
+    @property
     def flow_generator(self) -> tuple[int, int, int]:
         """(base filters, depth, convolutions a level) of HSTN."""
         base, convs = {"tiny": (8, 1), "small": (16, 1), "paper": (32, 2)}[self.preset]

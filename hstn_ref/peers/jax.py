@@ -175,7 +175,8 @@ def penalty(w: Array, o: Options) -> Array:
     if o.flow_unit == "normalised":
         w = w * jnp.array([2 / (W - 1), 2 / (H - 1)], w.dtype)[:, None, None]
     bending = ops.bending_energy(w, norm=o.norm, form=o.form, reduction=o.reduction)
-    return o.alpha * bending + o.beta * ops.smoothness(w, norm=o.norm, reduction=o.reduction)
+    smooth = ops.smoothness(w, norm=o.norm, reduction=o.reduction)
+    return o.penalty_unit * (o.alpha * bending + o.beta * smooth)
 
 
 def convolution(weights: Weights, name: str, x: Array, **options: Any) -> Array:

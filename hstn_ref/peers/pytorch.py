@@ -119,7 +119,8 @@ class HSTN(AffineSTN):
         if o.flow_unit == "normalised":
             w = w * self.units_per_pixel(w).view(2, 1, 1)
         bending = pytorch_ops.bending_energy(w, norm=o.norm, form=o.form, reduction=o.reduction)
-        return o.alpha * bending + o.beta * pytorch_ops.smoothness(w, norm=o.norm, reduction=o.reduction)
+        smooth = pytorch_ops.smoothness(w, norm=o.norm, reduction=o.reduction)
+        return o.penalty_unit * (o.alpha * bending + o.beta * smooth)
 
     def units_per_pixel(self, w: Tensor) -> Tensor:
         """One pixel along x and y in coordinates in which the image is 2 wide."""

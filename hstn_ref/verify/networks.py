@@ -95,7 +95,7 @@ def _alignment_cases() -> list[ModelCase]:
         _case("TPSSTN: align, 3 channels", "tps_stn", **same),
         _case("CSTN: align, 2 steps", "c_stn", **valid, steps=2),
         _case("ICSTN: align, 2 steps, 3 channels", "ic_stn", **same, steps=2, border="edge"),
-        _case("HSTN: align, tiny", "hstn", **valid, preset="tiny"),
+        _case("HSTN: align, tiny", "hstn", **valid, preset="tiny", beta=100.0),
         _case("HSTN: align, 3 channels", "hstn", **same, preset="tiny"),
     ]
 

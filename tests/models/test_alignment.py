@@ -84,17 +84,17 @@ def test_the_source_is_read_at_the_motion(name):
 
 @every_aligner
 def test_the_loss_is_the_mean_squared_difference_plus_the_penalty(name):
-    model = moved(name)
+    model = moved(name, **({"beta": 300.0} if name == "hstn" else {}))
     source, target = pair()
     difference = np.mean((model(source, target).data - target) ** 2)
     rest = 0.0
-    if name == "hstn":  # (7) with the paper's weights, by differences
+    if name == "hstn":  # (7) with the weights 0.01 and 300, by differences
         w = model.stages(source, target)["flow"]
         parts = ((2, np.s_[..., 1:-1]), (3, np.s_[..., 1:-1, :]))
         laplacian = sum(np.diff(w, 2, axis=axis)[inner] for axis, inner in parts)
         gradient = sum(abs(np.diff(w, axis=axis)).sum(axis=1).mean() for axis in (2, 3))
-        rest = 0.01 * abs(laplacian).sum(axis=1).mean() + gradient
-        assert rest > 0.01
+        rest = (0.01 * abs(laplacian).sum(axis=1).mean() + 300 * gradient) / 255**2  # the weights are for grey levels
+        assert rest > 1e-3 * difference
     assert_allclose(model.loss(source, target).item(), difference + rest, rtol=1e-10)
 
 
