@@ -16,6 +16,7 @@ from hstn_ref.cli.data import data
 from hstn_ref.cli.demo import demo
 from hstn_ref.cli.evaluate import evaluate
 from hstn_ref.cli.table1 import table1
+from hstn_ref.cli.table2 import table2
 from hstn_ref.cli.train import train
 from hstn_ref.cli.verify import verify
 from hstn_ref.errors import UserError
@@ -55,6 +56,7 @@ def main(debug: bool) -> None:
       hstn train --resume --out runs/hstn           go on after an interruption
       hstn evaluate runs/*/best.h5                  compare what was trained
       hstn table1                                   all networks of the paper's Table 1
+      hstn table2                                   all methods of the paper's Table 2
       hstn align monday.png friday.png              bring one image onto another
       hstn verify                                   prove every gradient
       hstn bench                                    how fast, beside PyTorch
@@ -63,5 +65,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (train, table1, evaluate, align, data, demo, verify, bench):
+for command in (train, table1, table2, evaluate, align, data, demo, verify, bench):
     main.add_command(command)

@@ -70,35 +70,14 @@ class TableConfig:
     rows: Mapping[str, RowConfig] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.rows:
-            raise ConfigError("the table has no rows, expected at least one [rows.NAME]")
-        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
-            raise ConfigError(f"seeds is {list(self.seeds)}, expected different numbers from 0")
-        earlier: list[str] = []
-        for name, row in self.rows.items():
-            if not re.fullmatch(r"[A-Za-z0-9_]+", name):
-                raise ConfigError(f"rows.{name}: the name is that of a folder, expected letters, digits and _")
-            source = row.localisation_from
-            if source is not None and source not in earlier:
-                raise ConfigError(f"rows.{name}.localisation_from is {source!r}, expected the name of a row above it")
-            earlier.append(name)
+        check_rows(self.rows, self.seeds)
         for name in self.rows:
             self.run(name, self.seeds[0])  # finds what is wrong before hours of training
 
     def run(self, name: str, seed: int, source: str | None = None) -> RunConfig:
         """The configuration of one run; `source` is the checkpoint of the row that it begins with."""
         row = self.rows[name]
-        if "seed" in {**self.training, **row.training}:
-            raise ConfigError("training.seed: the seeds of a table are its key seeds")
-        try:
-            model = models.build(row.model, **{**self.options, **row.options})
-            training = from_dict(TrainingConfig, {**self.training, **row.training, "seed": seed}, "training.")
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"rows.{name}: {error}") from error
-        if row.localisation_from is not None and row.model != "hstn":
-            raise ConfigError(f"rows.{name}.localisation_from: only hstn begins with another network, not {row.model}")
-        self._check_factors(training)
-        training = replace(training, lr_multipliers=own_factors(training.lr_multipliers, model))
+        _, training = build_row(name, row, self.options, self.training, seed)
         begins_afresh = row.model == "hstn" and row.localisation_from is None
         pretraining = PretrainingConfig(0 if begins_afresh else None, source)
         options = {**self.options, **row.options}
@@ -106,24 +85,14 @@ class TableConfig:
 
     def select(self, only: Iterable[str]) -> list[str]:
         """The names of rows, with those they begin with, in the order of the table; all for none."""
-        wanted = set(only)
-        for name in wanted:
-            if name not in self.rows:
-                raise ConfigError(f"there is no row {name!r}{suggestion(name, self.rows)}")
-        wanted |= {source for name in wanted if (source := self.rows[name].localisation_from)}
-        return [name for name in self.rows if name in wanted or not wanted]
+        return select(self.rows, only)
 
     def quick(self) -> TableConfig:
         """The reduced table: one seed, two epochs, 512 images of the package to train, validate and test."""
         training = {**self.training, "epochs": 2}
-        rows = {name: replace(row, training=_without(row.training, "epochs")) for name, row in self.rows.items()}
+        rows = {name: replace(row, training=without(row.training, "epochs")) for name, row in self.rows.items()}
         data = replace(self.data, source="embedded", images=512)
         return replace(self, reduced=True, seeds=self.seeds[:1], data=data, training=training, rows=rows)
-
-    def _check_factors(self, training: TrainingConfig) -> None:
-        for prefix in training.lr_multipliers:
-            if prefix.partition(".")[0] not in PARTS:
-                raise ConfigError(f"training.lr_multipliers: no network has {prefix!r}{suggestion(prefix, PARTS)}")
 
 
 PARTS = ("localisation", "flow_generator", "classifier")  # of the networks
@@ -134,5 +103,50 @@ def read(source: str | os.PathLike[str] = DEFAULT) -> TableConfig:
     return read_as(TableConfig, Path(__file__).with_name(f"{source}.toml") if source in SHIPPED else source)
 
 
-def _without(table: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def check_rows(rows: Mapping[str, RowConfig], seeds: tuple[int, ...]) -> None:
+    """Raise ConfigError unless names, seeds, and what begins with what make a table."""
+    if not rows:
+        raise ConfigError("the table has no rows, expected at least one [rows.NAME]")
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds is {list(seeds)}, expected different numbers from 0")
+    earlier: list[str] = []
+    for name, row in rows.items():
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise ConfigError(f"rows.{name}: the name is that of a folder, expected letters, digits and _")
+        source = row.localisation_from
+        if source is not None and source not in earlier:
+            raise ConfigError(f"rows.{name}.localisation_from is {source!r}, expected the name of a row above it")
+        earlier.append(name)
+
+
+def build_row(
+    name: str, row: RowConfig, options: Mapping[str, Any], common: Mapping[str, Any], seed: int
+) -> tuple[models.Network, TrainingConfig]:
+    """The untrained network of a row, and how it is trained. `options` and `common` are those of all rows."""
+    if "seed" in {**common, **row.training}:
+        raise ConfigError("training.seed: the seeds of a table are its key seeds")
+    try:
+        model = models.build(row.model, rng=seed, **{**options, **row.options})
+        training = from_dict(TrainingConfig, {**common, **row.training, "seed": seed}, "training.")
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"rows.{name}: {error}") from error
+    if row.localisation_from is not None and row.model != "hstn":
+        raise ConfigError(f"rows.{name}.localisation_from: only hstn begins with another network, not {row.model}")
+    for prefix in training.lr_multipliers:
+        if prefix.partition(".")[0] not in PARTS:
+            raise ConfigError(f"training.lr_multipliers: no network has {prefix!r}{suggestion(prefix, PARTS)}")
+    return model, replace(training, lr_multipliers=own_factors(training.lr_multipliers, model))
+
+
+def select(rows: Mapping[str, RowConfig], only: Iterable[str]) -> list[str]:
+    """The names of rows, with those they begin with, in their order; all for none."""
+    wanted = set(only)
+    for name in wanted:
+        if name not in rows:
+            raise ConfigError(f"there is no row {name!r}{suggestion(name, rows)}")
+    wanted |= {source for name in wanted if (source := rows[name].localisation_from)}
+    return [name for name in rows if name in wanted or not wanted]
+
+
+def without(table: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name not in names}

@@ -72,7 +72,7 @@ def collect(config: TableConfig, out: Path) -> dict[str, Any]:
                 "paper": {"cross_entropy": paper[0], "accuracy": paper[1]} if paper else None,
                 "finished": len(done),
                 "parameters": done[0]["parameters"] if done else None,
-                **{key: _together([run[key] for run in done]) for key in ("accuracy", "cross_entropy", "seconds")},
+                **{key: together([run[key] for run in done]) for key in ("accuracy", "cross_entropy", "seconds")},
                 "runs": found,
             }
         )
@@ -95,7 +95,8 @@ def _run(config: TableConfig, out: Path, row: str, seed: int) -> dict[str, Any]:
     return {"seed": seed, "status": f"not finished, {epochs} of at most {config.run(row, seed).training.epochs} epochs"}
 
 
-def _together(values: list[float]) -> dict[str, float | None] | None:
+def together(values: list[float]) -> dict[str, float | None] | None:
+    """Mean and standard deviation over the seeds; None of nothing."""
     if not values:
         return None
     return {"mean": mean(values), "spread": stdev(values) if len(values) > 1 else None}
@@ -122,7 +123,7 @@ def markdown(facts: dict[str, Any], drawn: dict[str, str]) -> str:
         "|---|---|---|---|---|---|---|---|",
         *(_line(row, run) for row in facts["rows"] for run in row["runs"]),
         "",
-        *_origins(facts),
+        *origins(facts),
     ]
     return "\n".join(lines) + "\n"
 
@@ -135,9 +136,9 @@ def cells(row: dict[str, Any]) -> list[str]:
         status = f"**{row['runs'][0]['status']}**"
     return [
         row["title"],
-        _plus_minus(row["accuracy"]),
+        plus_minus(row["accuracy"]),
         f"{paper['accuracy']:.4f}" if paper else "-",
-        _plus_minus(row["cross_entropy"]),
+        plus_minus(row["cross_entropy"]),
         f"{paper['cross_entropy']:.4f}" if paper else "-",
         f"{row['parameters']:,}" if row["parameters"] else "-",
         f"{row['seconds']['mean'] / 3600:.2f}" if row["seconds"] else "-",
@@ -146,10 +147,11 @@ def cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _plus_minus(value: dict[str, float | None] | None) -> str:
+def plus_minus(value: dict[str, float | None] | None, *, digits: int = 4) -> str:
+    """What `together` found, as text."""
     if value is None:
         return "-"
-    return f"{value['mean']:.4f}" + (f" ± {value['spread']:.4f}" if value["spread"] is not None else "")
+    return f"{value['mean']:.{digits}f}" + (f" ± {value['spread']:.{digits}f}" if value["spread"] is not None else "")
 
 
 def _line(row: dict[str, Any], run: dict[str, Any]) -> str:
@@ -161,7 +163,7 @@ def _line(row: dict[str, Any], run: dict[str, Any]) -> str:
     return f"| {' | '.join([name, *numbers])} | {run['best_epoch']} | {epochs} | {run['commit']} | `{run['command']}` |"
 
 
-def _origins(facts: dict[str, Any]) -> list[str]:
+def origins(facts: dict[str, Any]) -> list[str]:
     """The data and the machines of the finished runs; a table of more than one data set says so."""
     done = [run for row in facts["rows"] for run in row["runs"] if run["status"] == "finished"]
     data = {json.dumps(run["data"], sort_keys=True) for run in done}

@@ -9,7 +9,7 @@ All state is in the folders of the runs, so a table that was stopped at any mome
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,14 @@ def finished(out: Path, row: str, seed: int) -> bool:
     return (folder_of(out, row, seed) / runs.RESULT).exists()
 
 
-def prepare(config: TableConfig, out: Path) -> None:
+def prepare(config: Any, out: Path, name: str = CONFIG, may_change: Collection[str] = MAY_CHANGE) -> None:
     """Write the configuration into the folder of the table.
 
     Raises ConfigError if the folder has a table of another one; FileError if it cannot be written.
     """
-    path = out / CONFIG
+    path = out / name
     if path.exists():
-        _check_unchanged(config, configuration.read_as(TableConfig, path), path)
+        _check_unchanged(config, configuration.read_as(type(config), path), path, may_change)
     configuration.write(config, path)
 
 
@@ -61,19 +61,32 @@ def train(
     goes on, to the same bits as without the break. `on_finished()` is called after each run. A run whose loss is not
     finite any more fails, and the others go on; Interrupted and errors of files and data end the table.
     """
-    todo = [
-        (seed, row)
-        for seed in (tuple(seeds) or config.seeds)
-        for row in config.select(only)
-        if not finished(out, row, seed)
-    ]
-    prefix = "REDUCED TABLE, run" if config.reduced else "run"
+    wanted = [(seed, row) for seed in (tuple(seeds) or config.seeds) for row in config.select(only)]
+
+    def train_one(row: str, seed: int) -> None:
+        _train_one(config, out, row, seed, quiet=quiet, command=command)
+
+    return in_turn(wanted, out, train_one, reduced=config.reduced, quiet=quiet, on_finished=on_finished)
+
+
+def in_turn(
+    runs: Iterable[tuple[int, str]],
+    out: Path,
+    train_one: Callable[[str, int], None],
+    *,
+    reduced: bool,
+    quiet: bool,
+    on_finished: Callable[[], Any],
+) -> list[str]:
+    """train_one(row, seed) for every (seed, row) that is not finished; a sentence for each that failed."""
+    todo = [(seed, row) for seed, row in runs if not finished(out, row, seed)]
+    prefix = "REDUCED TABLE, run" if reduced else "run"
     failed = []
     for number, (seed, row) in enumerate(todo, 1):
         announce(f"{prefix} {number} of {len(todo)}: {row}, seed {seed}", quiet=quiet)
         try:
-            _train_one(config, out, row, seed, quiet=quiet, command=command)
-        except (Diverged, _Waits) as error:
+            train_one(row, seed)
+        except (Diverged, Waits) as error:
             failed.append(f"{row}, seed {seed}: {error}")
             announce(failed[-1], quiet=quiet)
         else:
@@ -81,15 +94,22 @@ def train(
     return failed
 
 
-class _Waits(Exception):
+class Waits(Exception):
     """The run begins with one that is not finished."""
 
 
+def localisation_source(out: Path, source: str | None, seed: int) -> str | None:
+    """The checkpoint of the row that a run begins with. Raises Waits if that is not finished."""
+    if source is None:
+        return None
+    if not finished(out, source, seed):
+        raise Waits(f"it begins with {source} of the same seed, which is not finished")
+    return str(folder_of(out, source, seed) / BEST)
+
+
 def _train_one(config: TableConfig, out: Path, row: str, seed: int, *, quiet: bool, command: str) -> None:
-    folder, source = folder_of(out, row, seed), config.rows[row].localisation_from
-    if source is not None and not finished(out, source, seed):
-        raise _Waits(f"it begins with {source} of the same seed, which is not finished")
-    run = config.run(row, seed, str(folder_of(out, source, seed) / BEST) if source else None)
+    folder = folder_of(out, row, seed)
+    run = config.run(row, seed, localisation_source(out, config.rows[row].localisation_from, seed))
     resume = (folder / CHECKPOINT).exists()
     if resume:
         run = _as_begun(run, folder / runs.CONFIG)
@@ -101,12 +121,12 @@ def _as_begun(run: RunConfig, path: Path) -> RunConfig:
     return replace(run, pretraining=configuration.read(path).pretraining)
 
 
-def _check_unchanged(config: TableConfig, before: TableConfig, path: Path) -> None:
+def _check_unchanged(config: Any, before: Any, path: Path, may_change: Collection[str]) -> None:
     """Raise ConfigError unless a table may go on with this configuration instead of the one in the file."""
     was, now = runs.flat(configuration.to_dict(before)), runs.flat(configuration.to_dict(config))
     for name in sorted(was.keys() | now.keys()):
         added = name.startswith("rows.") and name.split(".")[1] not in before.rows
-        if name not in MAY_CHANGE and not added and was.get(name) != now.get(name):
+        if name not in may_change and not added and was.get(name) != now.get(name):
             raise ConfigError(
                 f"{path} has {name} = {was.get(name)}; choose another folder for a table with {now.get(name)}"
             )
