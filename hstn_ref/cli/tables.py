@@ -130,8 +130,9 @@ def _print(report: ModuleType, title: str, facts: dict[str, Any]) -> None:
     if facts["reduced"]:
         title = f"{title}. {report.REDUCED}"
     table = Table(title=title, title_justify="left", title_style="bold")
-    for i, heading in enumerate(report.HEADINGS):
-        table.add_column(heading, justify="right" if 0 < i < len(report.HEADINGS) - 1 else "left")
+    for i in report.BRIEF:
+        table.add_column(report.HEADINGS[i], justify="right" if 0 < i < len(report.HEADINGS) - 1 else "left")
     for row in facts["rows"]:
-        table.add_row(*(cell.replace("**", "") for cell in report.cells(row)))
+        cells = report.cells(row)
+        table.add_row(*(cells[i].replace("**", "") for i in report.BRIEF))
     console().print(table)

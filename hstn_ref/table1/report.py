@@ -40,6 +40,7 @@ TITLES = {
     "hstn": "HSTN",
 }
 HEADINGS = ("network", "accuracy", "paper", "cross entropy", "paper", "parameters", "hours", "seeds", "status")
+BRIEF = range(len(HEADINGS))  # the columns for a terminal
 REDUCED = "REDUCED: few images, few epochs. These numbers show that everything runs, not what the networks can do."
 
 

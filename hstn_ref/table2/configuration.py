@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from hstn_ref import models
-from hstn_ref.config import ConfigError, TrainingConfig, read_as, suggestion
+from hstn_ref.config import ConfigError, TrainingConfig, from_dict, read_as, suggestion
 from hstn_ref.data import DataSplits, open_pairs
 from hstn_ref.data.deformations import Deformation
 from hstn_ref.table1.configuration import RowConfig as NetworkRow
@@ -52,18 +52,19 @@ class PairsConfig:
     channels: int = 1
     pairs: int = 1600
     seed: int = 0
-    deformation: Mapping[str, float] = field(default_factory=dict)
+    deformation: Mapping[str, float] = field(default_factory=dict)  # the fields of Deformation
 
     def open(self) -> DataSplits:
-        """Raises as `open_pairs`, and ConfigError for a deformation that is none."""
-        try:
-            deformation = Deformation(**self.deformation)
-        except TypeError as error:
-            raise ConfigError(f"data.deformation: {error}") from error
+        """Raises as `open_pairs`."""
+        deformation = self.deformed()
         size = (self.image_size, self.image_size)
         return open_pairs(
             self.source, size=size, channels=self.channels, pairs=self.pairs, seed=self.seed, deformation=deformation
         )
+
+    def deformed(self) -> Deformation:
+        """How the pairs are made. Raises ConfigError for what is no deformation."""
+        return from_dict(Deformation, self.deformation, "data.deformation.")
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ class TableConfig:
 
     def __post_init__(self) -> None:
         check_rows(self.rows, self.seeds)
+        self.data.deformed()
         for name, row in self.rows.items():
+            source = row.localisation_from
+            if source is not None and self.rows[source].flow:
+                raise ConfigError(f"rows.{name}.localisation_from is {source!r}, which is a flow, expected a network")
             if not row.flow:
                 self.network(name, self.seeds[0])  # finds what is wrong before hours of training
             elif row.flow not in FLOWS:

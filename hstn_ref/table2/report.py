@@ -55,6 +55,7 @@ HEADINGS = (
     "paper's ms",
     "status",
 )
+BRIEF = (0, 1, 2, 5, 7, 9, 12)  # the columns that a terminal has room for
 MEASURED = (
     "image_epe_75",
     "image_epe_50",
