@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hstn_ref.data.deformations import Deformation
+from hstn_ref.deformation import Deformation
 from hstn_ref.errors import FileError, UserError
 
 Config = TypeVar("Config")
