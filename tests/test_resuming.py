@@ -180,3 +180,16 @@ def test_a_stop_without_a_folder_says_that_nothing_is_saved():
     with pytest.raises(Interrupted, match="without a folder nothing is saved") as caught:
         fit(Toy(), data, **SHORT)
     assert caught.value.signal_number == signal.SIGINT
+
+
+def test_a_checkpoint_of_version_0_1_0_can_be_resumed(tmp_path):
+    """It says "correct" where the score of any task now is."""
+    data, _ = watch(toy_data(), "train", stopping_after(4))
+    with pytest.raises(Interrupted):
+        fit(Toy(), data, **SHORT, folder=tmp_path / "broken")
+    content = checkpoint.read(tmp_path / "broken" / "checkpoint.h5")
+    content.training.state["sums"]["correct"] = content.training.state["sums"].pop("score")
+    checkpoint.write(content, tmp_path / "broken" / "checkpoint.h5")
+    fit(Toy(), toy_data(), **SHORT, folder=tmp_path / "broken", resume=True)
+    fit(Toy(), toy_data(), **SHORT, folder=tmp_path / "straight")
+    assert everything(tmp_path / "broken") == everything(tmp_path / "straight")

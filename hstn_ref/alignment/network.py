@@ -34,7 +34,7 @@ def load_aligner(checkpoint: str | Path | None) -> models.SpatialTransformer:
     path = DEFAULT if checkpoint is None else checkpoint
     model = models.load(path)
     if not isinstance(model, models.SpatialTransformer) or model.task != "align":
-        raise ValueError(f"align: {path} holds a {model.name} that classifies, expected one of the task 'align'")
+        raise ValueError(f"align: {path} holds the {model.name} of a classifier, expected one of the task 'align'")
     return model
 
 
