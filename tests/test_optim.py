@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, use
-from autodiff.optim import Adam, ReduceOnPlateau
+from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
 
 STEPS = 12
 
@@ -172,6 +172,23 @@ def test_parameters_and_multipliers_must_fit():
         Adam([])
     with pytest.raises(ValueError, match=r"^Adam: 2 multipliers for 1 parameters$"):
         Adam([x], multipliers=[1.0, 2.0])
+
+
+# Cosine
+
+
+def test_a_cosine_goes_from_lr_to_0():
+    adam = optimiser(0.2)
+    schedule, rates = CosineAnnealing(adam, 4), []
+    for t in range(4):
+        schedule.step(t)
+        rates.append(adam.lr)
+    assert_allclose(rates, [0.2, 0.1 + 0.1 / 2**0.5, 0.1, 0.1 - 0.1 / 2**0.5], rtol=1e-15)
+
+
+def test_a_cosine_needs_steps():
+    with pytest.raises(ValueError, match=r"^CosineAnnealing: 0 steps, expected at least 1$"):
+        CosineAnnealing(optimiser(), 0)
 
 
 # Plateau

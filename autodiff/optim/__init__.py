@@ -87,6 +87,24 @@ class Adam:
         self.m, self.v = ([np.array(a) for a in state[name]] for name in ("m", "v"))
 
 
+class CosineAnnealing:
+    """Lower the learning rate along half a cosine, from what it is to zero, over T steps.
+
+        lr_t = lr/2 (1 + cos(pi t / T))             t = 0, 1, ..., T - 1
+
+    Loshchilov and Hutter 2016 (SGDR), equation (5), one period.
+    """
+
+    def __init__(self, optimiser: Adam, steps: int):
+        if steps < 1:
+            raise ValueError(f"CosineAnnealing: {steps} steps, expected at least 1")
+        self.optimiser, self.steps, self.lr = optimiser, steps, optimiser.lr
+
+    def step(self, t: int) -> None:
+        """To be called before step t of the optimiser, counted from 0."""
+        self.optimiser.lr = self.lr / 2 * (1 + math.cos(math.pi * t / self.steps))
+
+
 class ReduceOnPlateau:
     """Multiply the learning rate by `factor` when a loss has not fallen by `min_delta` for `patience` steps.
 

@@ -15,7 +15,7 @@
     model = "hstn"
     localisation_from = "affine_stn"            the row whose run of the same seed HSTN begins with
     options = { preset = "small" }
-    training = { lr_drops = [6] }
+    training = { epochs = 12 }
 
 Two files come with the package: "paper", the recipe of section 4.1, and "short", one that needs 8 epochs.
 """
