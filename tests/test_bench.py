@@ -30,8 +30,8 @@ def test_the_layers_are_those_of_the_networks(monkeypatch):
 
     for kind in (nn.Conv2d, nn.ConvTranspose2d):
         monkeypatch.setattr(kind, "forward", spy(kind, kind.forward))
-    for name, preset in NETWORKS.values():
-        model = models.build(name, **({"preset": preset} if preset else {})).eval()
+    for name, options in NETWORKS.values():
+        model = models.build(name, **options).eval()
         with no_grad():
             model(np.zeros((1, 1, 60, 60), np.float32))
     assert {tuple(layer[:5]) for layer in LAYERS} == met
