@@ -86,7 +86,7 @@ def stage_picture(
                 colour = "black" if labels[n] == predictions[n] else WRONG
                 axes.set_title(f"{labels[n]} → {predictions[n]}", fontsize=10, color=colour)
         if row.radius:
-            _draw_wheel(figure.add_subplot(grid[i, N]), row.radius)
+            draw_wheel(figure.add_subplot(grid[i, N]), row.radius)
     figure.suptitle(title or "true → predicted", fontsize=10)
     return figure
 
@@ -167,8 +167,8 @@ def longest(motion: np.ndarray) -> float:
     return float(np.hypot(motion[..., 0, :, :], motion[..., 1, :, :]).max()) or 1.0
 
 
-def _draw_wheel(axes: Axes, radius: float) -> None:
-    """The legend of a row of colours."""
+def draw_wheel(axes: Axes, radius: float) -> None:
+    """The legend of colours whose full saturation is a motion of `radius` pixels."""
     axes.imshow(wheel(201), extent=(-1, 1, 1, -1))
     axes.set(xlim=(-1.3, 1.3), ylim=(1.5, -1.1))
     axes.set_axis_off()

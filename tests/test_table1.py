@@ -1,6 +1,7 @@
 """The table on a few images: end to end, after interruptions, from a part, and every error as one sentence."""
 
 import json
+import shutil
 import tomllib
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from hstn_ref import checkpoint, models, runs
 from hstn_ref import config as run_configuration
 from hstn_ref.data import ArrayDataset, DataSplits, open_data, write_dataset
 from hstn_ref.stopping import Interrupted
-from hstn_ref.table1 import configuration, figures, report, running
+from hstn_ref.table1 import configuration, figures, flows, report, running
 
 from .test_cli import error_of, kill_after, run
 from .toy import everything
@@ -132,6 +133,81 @@ def test_the_confusion_shows_errors_only():
     assert {text.get_text() for text in figure.axes[0].texts} == {"2"}
 
 
+class Flowing:
+    """A network whose flow is the same for every image."""
+
+    def __init__(self, w):
+        self.w, self.seen = w, 0
+
+    def stages(self, images):
+        self.seen += len(images)
+        return {"flow": np.repeat(self.w[None], len(images), axis=0)}
+
+
+def test_a_flow_is_measured_by_its_definition():
+    """u = x^2 / 8, v = -2 y on 5 x 4 pixels: gradients (2 x + 1) / 8 and 2, laplacian 1/4; v mirrors, so all folds."""
+    y, x = np.mgrid[:5, :4].astype(np.float32)
+    dataset = ArrayDataset(np.zeros((300, 5, 4), np.uint8), np.zeros(300, int))
+    network = Flowing(np.stack([x**2 / 8, -2 * y]))
+    found = flows.measure(network, dataset)
+    assert network.seen == 256
+    lengths = [((j * j / 8) ** 2 + (2 * i) ** 2) ** 0.5 for i in range(5) for j in range(4)]
+    assert found["length"] == pytest.approx(sum(lengths) / 20)
+    assert found["smoothness"] == pytest.approx((1 + 3 + 5) / 8 / 3 + 2)
+    assert (found["bending_energy"], found["folding"]) == (0.25, 1.0)
+    assert flows.measure(Flowing(np.zeros((2, 5, 4))), dataset)["folding"] == 0
+
+
+@pytest.fixture
+def two_of_hstn(table, tmp_path):
+    """A table with a second row of HSTN, whose network is that of the first; its configuration and its folder."""
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    config = configuration.read(folder / "table1.toml")
+    row = replace(config.rows["flow"], options={"preset": "tiny", "alpha": 0.5}, localisation_from=None)
+    shutil.copytree(folder / "flow", folder / "other")
+    path = folder / "other" / "seed-0" / "result.json"
+    result = json.loads(path.read_text())
+    result["options"]["alpha"] = 0.5
+    path.write_text(json.dumps(result))
+    return replace(config, title="Two flows", rows={**config.rows, "other": row}), folder
+
+
+def test_several_rows_of_hstn_are_compared(two_of_hstn):
+    config, folder = two_of_hstn
+    facts = report.write(config, folder)
+    first, other = facts["flows"]
+    assert first["settings"] == {"alpha": 0.0, "begins with": "affine_stn"}
+    assert other["settings"] == {"alpha": 0.5, "begins with": "nothing"}
+    assert first["length"] == other["length"] > 0
+    text = (folder / "table1.md").read_text()
+    assert text.startswith("# Two flows\n") and text.count(f"| {first['length']:.3g} |") == 2
+    assert "| other | 0.5 | nothing |" in text
+    assert json.loads((folder / "table1.json").read_text())["flows"] == facts["flows"]
+
+
+def test_the_flows_are_drawn(two_of_hstn, undrawn):
+    config, folder = two_of_hstn
+    drawn = undrawn(config, folder, report.write(config, folder))
+    assert "flows.png" in drawn and (folder / "flows.png").exists()
+
+
+def test_one_row_of_hstn_is_not_compared(table):
+    assert facts_of(table[0])["flows"] == []
+    assert "## The flows" not in (table[0] / "table1.md").read_text()
+
+
+def test_every_flow_is_shown_beside_what_the_classifier_sees(place):
+    networks = {name: models.HSTN("tiny", image_size=(36, 36)).eval() for name in ("a", "b")}
+    figure = figures.flows(networks, open_data(place / "d.h5").test)
+    grid = np.reshape(figure.axes, (3, 9))
+    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["input", "a", "b"]
+    for row in grid[1:]:  # untrained networks move nothing: the images as they were, and white
+        for given, warped, flow in zip(grid[0, :-1:2], row[:-1:2], row[1::2], strict=True):
+            np.testing.assert_array_equal(given.images[0].get_array(), warped.images[0].get_array())
+            assert np.all(np.asarray(flow.images[0].get_array()) == 1)
+        assert row[-1].texts[0].get_text() == "rim: 1 px"
+
+
 def test_the_options_and_rates_of_a_row_are_its_own(table):
     folder, _ = table
     saved = {row: run_configuration.read(folder / row / "seed-0" / "config.toml") for row in ("cnn", "flow")}
@@ -221,7 +297,7 @@ def test_ctrl_c_says_how_to_go_on(place, tmp_path, monkeypatch):
     assert done.stderr == f"\nhstn: stopped and saved; continue with: hstn table1 --out {tmp_path}\n"
 
 
-@pytest.mark.parametrize("name", configuration.SHIPPED)
+@pytest.mark.parametrize("name", ["paper", "short"])
 def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
     config = configuration.read(name)
     assert list(config.rows) == list(models.TABLE_1) == list(report.PAPER) == list(report.TITLES)
@@ -229,6 +305,21 @@ def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
         made = config.run(row, 0).model
         assert made.name == model and options.items() <= made.options.items()
     assert config.rows["hstn"].localisation_from == "affine_stn"
+
+
+def test_the_ablation_changes_one_thing_at_a_time():
+    """But for the row without any penalty; it says that it is reduced."""
+    config = configuration.read("ablation")
+    paper = {"alpha": 0.01, "beta": 1.0, "norm": "l1"}
+    made = {row: config.run(row, 0).model.options for row in config.rows if config.rows[row].model == "hstn"}
+    found = {row: {name: x for name, x in options.items() if paper.get(name, x) != x} for row, options in made.items()}
+    assert found == {
+        "hstn": {}, "beta_0": {"beta": 0}, "beta_10x": {"beta": 10}, "alpha_0": {"alpha": 0},
+        "alpha_10x": {"alpha": 0.1}, "no_penalty": {"alpha": 0, "beta": 0}, "norm_l2": {"norm": "l2"},
+        "norm_squared": {"norm": "squared"}, "no_first_stage": {},
+    }  # fmt: skip
+    assert [row for row in made if config.rows[row].localisation_from is None] == ["no_first_stage"]
+    assert config.reduced and config.data.images == 8000
 
 
 def test_the_paper_is_the_default():
