@@ -240,7 +240,7 @@ def _draw(folder: Path, result: Result, data: DataSplits) -> None:
 
 def trained_networks() -> list[Path]:
     """The networks that come with the package, in the order of the paper's Table 1."""
-    files = (Path(__file__).parent / "weights" / f"{title}.h5" for title in models.TABLE_1)
+    files = (models.path_of(title) for title in models.TABLE_1)
     return [path for path in files if path.exists()]
 
 

@@ -320,6 +320,14 @@ def test_every_network_of_the_package_is_found_and_loads():
     found = runs.trained_networks()
     assert sorted(found) == sorted((Path(runs.__file__).parent / "weights").glob("*.h5"))
     assert [path.stem for path in found] == [models.load(path).title for path in found]
+    assert [models.load(path.stem).options for path in found] == [models.load(path).options for path in found]
+
+
+def test_a_network_of_the_package_is_judged_by_its_name(place):
+    shown = run("evaluate", "cnn", "hstn", "--data", "embedded", "--threads", "1").output
+    assert "cnn" in shown and "hstn" in shown and "0.96" in shown
+    message = error_of("evaluate", "./cnn", "--data", place / "d.h5")  # a path is no name
+    assert message == "cannot read the checkpoint cnn: No such file or directory"
 
 
 def test_a_c_stn_has_no_one_localisation_network(place, tmp_path):

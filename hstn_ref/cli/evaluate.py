@@ -31,18 +31,19 @@ def evaluate(
 ) -> None:
     """Judge trained networks on test images.
 
-    CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`.
+    CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`, or the name of a network that
+    comes with the package, such as hstn.
 
     \b
     Examples:
+      hstn evaluate hstn
       hstn evaluate runs/hstn/best.h5 --figure stages.png
       hstn evaluate runs/*/best.h5 --data mnist/ --json results.json
     """
     if figure and len(checkpoints) > 1:
         raise click.UsageError("--figure draws one network, but there are several checkpoints.")
     from autodiff.memory import keep_freed_memory
-    from hstn_ref import machine, runs
-    from hstn_ref.checkpoint import load_model
+    from hstn_ref import machine, models, runs
     from hstn_ref.cli.output import print_results
     from hstn_ref.data import open_data
     from hstn_ref.files import write_bytes
@@ -52,7 +53,7 @@ def evaluate(
     announce_compilation()
     machine.set_threads(threads)
     test = open_data(source).test
-    results = [{"name": path, **runs.judge(path, test, batch_size)} for path in checkpoints]
+    results = [{"name": name, **runs.judge(models.path_of(name), test, batch_size)} for name in checkpoints]
     titles = {result["title"] for result in results}
     if len(titles) == len(results):  # short names, if they tell the rows apart
         results = [{**result, "name": result["title"]} for result in results]
@@ -62,4 +63,4 @@ def evaluate(
     if figure:
         from hstn_ref.plots import save_figure
 
-        save_figure(runs.picture(load_model(checkpoints[0]), test), figure)
+        save_figure(runs.picture(models.load(checkpoints[0]), test), figure)
