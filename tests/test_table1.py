@@ -12,6 +12,7 @@ from PIL import Image
 from hstn_ref import checkpoint, models, runs
 from hstn_ref import config as run_configuration
 from hstn_ref.data import ArrayDataset, DataSplits, open_data, write_dataset
+from hstn_ref.plots import WRONG
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table1 import configuration, figures, flows, report, running
 
@@ -105,25 +106,26 @@ def test_a_table_is_trained_and_written(table):
     assert text.count("| finished |") == 1 and text.count("| **1 of 2 runs finished** |") == 2
 
 
-def test_the_figures_of_a_table(table, tmp_path, undrawn):
-    folder, _ = table
-    drawn = undrawn(configuration.read(folder / "table1.toml"), folder, facts_of(folder))
-    assert set(drawn) == {"curves.png", "transformers.png", "confusion.png"}
-    for name in drawn:
-        with Image.open(folder / name) as image:
-            assert image.format == "PNG" and image.width > 300
-        (folder / name).unlink()
-
-
 def test_every_network_is_shown_with_the_same_ten_images(place):
     networks = {name: models.build(name, image_size=(36, 36)).eval() for name in ("cnn", "affine_stn")}
     figure = figures.transformers(networks, open_data(place / "d.h5").test)
     grid = np.reshape(figure.axes, (3, 10))
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["input", "cnn", "affine_stn"]
+    for true, *found in ([axes.title for axes in column] for column in grid.T):
+        assert [t.get_color() == WRONG for t in found] == [t.get_text() != true.get_text() for t in found]
     for column in grid.T:  # untrained networks move nothing
         first, *others = (axes.images[0].get_array() for axes in column)
         assert all(np.array_equal(first, other) for other in others)
     assert [len(axes.collections) for axes in grid[:, 0]] == [0, 0, 2]  # the lines of x and of y
+
+
+def test_the_grid_is_drawn_where_it_was_moved_to():
+    """p takes its value from p + (2, 0), so the lines x = 3, 9, ... of the image are seen 2 pixels to the left."""
+    axes = figures.Figure().subplots()
+    figures._draw_grid(axes, np.broadcast_to(np.array([2.0, 0.0]).reshape(2, 1, 1), (2, 20, 30)))
+    along_x, along_y = (np.concatenate([path.vertices for path in c.get_paths()]) for c in axes.collections)
+    assert np.unique(along_x[:, 0].round(6)).tolist() == [1, 7, 13, 19, 25]
+    assert np.unique(along_y[:, 1].round(6)).tolist() == [3, 9, 15]
 
 
 def test_the_confusion_shows_errors_only():
@@ -185,10 +187,13 @@ def test_several_rows_of_hstn_are_compared(two_of_hstn):
     assert json.loads((folder / "table1.json").read_text())["flows"] == facts["flows"]
 
 
-def test_the_flows_are_drawn(two_of_hstn, undrawn):
+def test_the_figures_of_a_table(two_of_hstn, undrawn):
     config, folder = two_of_hstn
     drawn = undrawn(config, folder, report.write(config, folder))
-    assert "flows.png" in drawn and (folder / "flows.png").exists()
+    assert set(drawn) == {"curves.png", "transformers.png", "confusion.png", "flows.png"}
+    for name in drawn:
+        with Image.open(folder / name) as image:
+            assert image.format == "PNG" and image.width > 300
 
 
 def test_one_row_of_hstn_is_not_compared(table):
@@ -198,13 +203,16 @@ def test_one_row_of_hstn_is_not_compared(table):
 
 def test_every_flow_is_shown_beside_what_the_classifier_sees(place):
     networks = {name: models.HSTN("tiny", image_size=(36, 36)).eval() for name in ("a", "b")}
+    moves = {"localisation.12.bias": np.array([1, 0, 2 / 17.5, 0, 1, 0], np.float32)}  # by 2 pixels along x
+    networks["b"].load_state(networks["b"].state() | moves)
     figure = figures.flows(networks, open_data(place / "d.h5").test)
     grid = np.reshape(figure.axes, (3, 9))
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["input", "a", "b"]
-    for row in grid[1:]:  # untrained networks move nothing: the images as they were, and white
+    for row, shift in zip(grid[1:], (0, 2), strict=True):
         for given, warped, flow in zip(grid[0, :-1:2], row[:-1:2], row[1::2], strict=True):
-            np.testing.assert_array_equal(given.images[0].get_array(), warped.images[0].get_array())
-            assert np.all(np.asarray(flow.images[0].get_array()) == 1)
+            expected, found = (axes.images[0].get_array() for axes in (given, warped))
+            np.testing.assert_allclose(found[:, : 36 - shift], expected[:, shift:], atol=1e-5)
+            assert np.all(np.asarray(flow.images[0].get_array()) == 1)  # white: the flow of an untrained network
         assert row[-1].texts[0].get_text() == "rim: 1 px"
 
 
@@ -241,6 +249,7 @@ def test_a_table_killed_in_the_middle_ends_with_the_same_bits(place, table, tmp_
     """Killed without warning in the second run; the third begins with it."""
     begin = ["table1", "--config", str(place / "small.toml"), "--out", str(tmp_path / "t"), "--seeds", "0"]
     assert kill_after("epoch 1/2", begin)
+    assert facts_of(tmp_path / "t")["rows"][0]["finished"] == 1  # reported when it was finished
     run("table1", "--out", tmp_path / "t", "--report", "--quiet")
     row = facts_of(tmp_path / "t")["rows"][1]
     assert (row["accuracy"], row["finished"]) == (None, 0)
@@ -251,6 +260,31 @@ def test_a_table_killed_in_the_middle_ends_with_the_same_bits(place, table, tmp_
         a, b = (checkpoint.read(folder / row / "seed-0" / "best.h5").weights for folder in (tmp_path / "t", table[0]))
         assert all(np.array_equal(a[name], b[name]) for name in b)
     assert "**1 of 2 runs finished**" in (tmp_path / "t" / "table1.md").read_text()
+
+
+def test_a_folder_that_was_moved_goes_on(table, tmp_path, monkeypatch):
+    """HSTN has begun with a network at a path that is gone."""
+    folder = shutil.copytree(table[0], tmp_path / "moved")
+    run_of = folder / "flow" / "seed-0"
+    (run_of / "result.json").unlink()
+    met = []
+    monkeypatch.setattr("hstn_ref.runs.train", lambda run, *arguments, resume, **options: met.append((run, resume)))
+    running.train(configuration.read(folder / "table1.toml"), folder, seeds=[0], quiet=True)
+    ((config, resume),) = met
+    begun = run_configuration.read(run_of / "config.toml")
+    assert resume and config.pretraining == begun.pretraining != run_configuration.PretrainingConfig()
+
+
+def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_path):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    shutil.copytree(folder / "cnn" / "seed-0", folder / "cnn" / "seed-7")
+    config = configuration.read(folder / "table1.toml")
+    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
+    assert "| 0, 1, 7 | finished |" in text and "cannot be compared" not in text
+    path = folder / "cnn" / "seed-7" / "result.json"
+    path.write_text(path.read_text().replace('"data": {', '"data": {"only_the_first": 8, '))
+    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
+    assert "**The runs have different data and cannot be compared.**" in text
 
 
 def test_a_report_of_nothing_says_so(place, tmp_path):
@@ -288,6 +322,15 @@ def test_quick_says_everywhere_that_it_is_reduced(place, tmp_path, monkeypatch):
     assert message.startswith(f"{tmp_path}/table1.toml has ")
 
 
+def test_quick_is_two_epochs_of_one_seed_for_every_row(place):
+    config = configuration.read(place / "small.toml")
+    slow = replace(config.rows["affine_stn"], training={"epochs": 9, "lr": 0.5})
+    quick = replace(config, rows={**config.rows, "affine_stn": slow}).quick()
+    found = [quick.run(row, 0).training for row in quick.rows]
+    assert [(training.epochs, training.lr) for training in found] == [(2, 1e-4), (2, 0.5), (2, 1e-4)]
+    assert quick.seeds == (0,) and (quick.data.source, quick.data.images) == ("embedded", 512)
+
+
 def test_ctrl_c_says_how_to_go_on(place, tmp_path, monkeypatch):
     def stopped(*arguments, **options):
         raise Interrupted("saved", 15)
@@ -318,7 +361,8 @@ def test_the_ablation_changes_one_thing_at_a_time():
         "alpha_10x": {"alpha": 0.1}, "no_penalty": {"alpha": 0, "beta": 0}, "norm_l2": {"norm": "l2"},
         "norm_squared": {"norm": "squared"}, "no_first_stage": {},
     }  # fmt: skip
-    assert [row for row in made if config.rows[row].localisation_from is None] == ["no_first_stage"]
+    afresh = [row for row in made if config.rows[row].localisation_from is None]
+    assert afresh == ["no_first_stage"] and config.run("no_first_stage", 0).pretraining.epochs == 0
     assert config.reduced and config.data.images == 8000
 
 
@@ -339,6 +383,7 @@ def test_the_paper_is_the_default():
         (("seeds = [0, 1]", "seeds = [0, 0]"), "seeds is [0, 0], expected different numbers from 0"),
         (('from = "affine_stn"', 'from = "affine"'), "rows.flow.localisation_from is 'affine', expected the name of"),
         (('model = "affine_stn"', 'model = "affine_stn"\nlocalisation_from = "cnn"'), "rows.affine_stn.localis"),
+        (('model = "cnn"', 'model = "hstn"\nlocalisation_from = "flow"'), "rows.cnn.localisation_from is 'flow', exp"),
         (("[rows.cnn]", '[rows."../x"]'), "rows.../x: the name is that of a folder"),
         (("[rows.", "[[rows."), "the file is not valid TOML"),
     ],
