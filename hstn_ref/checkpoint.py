@@ -30,7 +30,7 @@ from hstn_ref.errors import DataError, FileError
 from hstn_ref.files import write_bytes
 
 if TYPE_CHECKING:
-    from hstn_ref.models import Classifier
+    from hstn_ref.models import Network
 
 FORMAT = "hstn-ref checkpoint"
 VERSION = 1
@@ -61,17 +61,17 @@ class Checkpoint:
     origin: dict[str, Any] | None = None  # command, seed and result of the training, of the networks of the package
 
     @classmethod
-    def of(cls, model: Classifier, training: TrainingState | None = None) -> Checkpoint:
+    def of(cls, model: Network, training: TrainingState | None = None) -> Checkpoint:
         """The checkpoint of a network."""
         return cls(model.name, model.options, str(np.dtype(model.dtype)), model.state(), training)
 
 
-def save_model(model: Classifier, path: str | os.PathLike[str]) -> None:
+def save_model(model: Network, path: str | os.PathLike[str]) -> None:
     """Write the network, without training state. Raises FileError, naming the reason, if it cannot."""
     write(Checkpoint.of(model), path)
 
 
-def load_model(path: str | os.PathLike[str], expected: str | None = None) -> Classifier:
+def load_model(path: str | os.PathLike[str], expected: str | None = None) -> Network:
     """Build the network of a model file or a training checkpoint, in evaluation mode (dropout off).
 
     Raises as `read`; DataError if the file has another model than `expected`, or weights that do not fit it.
@@ -90,7 +90,7 @@ def load_model(path: str | os.PathLike[str], expected: str | None = None) -> Cla
     return model
 
 
-def load_weights(model: Classifier, checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
+def load_weights(model: Network, checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
     """Give `model` the weights of a checkpoint read from `path`.
 
     Raises DataError if it was made by another model, with other options, or the weights do not fit.

@@ -14,11 +14,11 @@ from hstn_ref.metrics import Metrics
 
 if TYPE_CHECKING:
     from hstn_ref.data import Dataset
-    from hstn_ref.models import Classifier
+    from hstn_ref.models import Network
 
 
 def evaluate(
-    model: Classifier,
+    model: Network,
     dataset: Dataset,
     batch_size: int = 64,
     *,
@@ -35,8 +35,8 @@ def evaluate(
         with no_grad():
             for first in range(0, len(dataset), batch_size):
                 images, classes = dataset.batch(np.arange(first, min(first + batch_size, len(dataset))))
-                outputs, mean_loss = model.logits_and_loss(images, classes)
-                logits.append(outputs.data)
+                outputs, mean_loss = model.outputs_and_loss(images, classes)
+                logits.append(outputs.result.data)
                 labels.append(classes)
                 loss += mean_loss.item() * len(classes)
                 if on_batch is not None:

@@ -16,15 +16,15 @@ import numpy as np
 
 from hstn_ref.errors import DataError, FileError
 from hstn_ref.files import write_bytes
-from hstn_ref.models import Classifier
+from hstn_ref.models import Network
 
 
-def to_state_dict(model: Classifier) -> dict[str, np.ndarray]:
+def to_state_dict(model: Network) -> dict[str, np.ndarray]:
     """Copies of the weights by name: `{k: torch.from_numpy(v) for ...}` is what `load_state_dict` takes."""
     return {name: array.copy() for name, array in model.state().items()}
 
 
-def from_state_dict(model: Classifier, state: Mapping[str, Any]) -> None:
+def from_state_dict(model: Network, state: Mapping[str, Any]) -> None:
     """Take over the weights of a `state_dict()`, arrays or tensors without a gradient, in the model's precision.
 
     Raises ValueError naming what is missing, unexpected or of another shape, TypeError for numbers that are not
@@ -37,7 +37,7 @@ def from_state_dict(model: Classifier, state: Mapping[str, Any]) -> None:
     model.load_state(arrays)
 
 
-def save_safetensors(model: Classifier, path: str | os.PathLike[str]) -> None:
+def save_safetensors(model: Network, path: str | os.PathLike[str]) -> None:
     """Write the weights, and the model's name and options as metadata, whole or not at all.
 
     Raises FileError, naming the reason, if that is impossible.
@@ -47,7 +47,7 @@ def save_safetensors(model: Classifier, path: str | os.PathLike[str]) -> None:
     write_bytes(path, save(to_state_dict(model), metadata=_metadata(model)))
 
 
-def load_safetensors(model: Classifier, path: str | os.PathLike[str]) -> None:
+def load_safetensors(model: Network, path: str | os.PathLike[str]) -> None:
     """Take over the weights of a safetensors file, ours or one written by PyTorch.
 
     Raises FileError if it cannot be read; DataError if it is damaged, if its metadata name another model or other
@@ -73,5 +73,5 @@ def load_safetensors(model: Classifier, path: str | os.PathLike[str]) -> None:
         raise DataError(f"{path}: {error}") from error
 
 
-def _metadata(model: Classifier) -> dict[str, str]:
+def _metadata(model: Network) -> dict[str, str]:
     return {"model": model.name, "options": json.dumps(model.options, sort_keys=True)}

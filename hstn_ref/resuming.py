@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hstn_ref.trainer import Trainer
 
 
-
 def generators(model: Module) -> list[np.random.Generator]:
     """The random generators that the modules of a network draw from, each once."""
     drawn_from = (getattr(module, "rng", None) for module in model.modules())

@@ -103,7 +103,7 @@ def images(config: RunConfig) -> DataSplits:
     return data if config.data.images is None else data.first(config.data.images)
 
 
-def build(config: RunConfig, data: DataSplits) -> models.Classifier:
+def build(config: RunConfig, data: DataSplits) -> models.Network:
     """The network of a configuration, for the images of the data unless its options name a size."""
     options = {"image_size": list(data.image_size), **config.model.options}
     if tuple(options["image_size"]) != tuple(data.image_size):
@@ -114,13 +114,13 @@ def build(config: RunConfig, data: DataSplits) -> models.Classifier:
     return _build(config.model.name, config, options)
 
 
-def own_factors(factors: Mapping[str, float], model: models.Classifier) -> dict[str, float]:
+def own_factors(factors: Mapping[str, float], model: models.Network) -> dict[str, float]:
     """Those of the multipliers that are of parameters which the network has."""
     names = [name for name, _ in model.named_parameters()]
     return {prefix: x for prefix, x in factors.items() if any(under(prefix, name) for name in names)}
 
 
-def copy_localisation(source: models.Classifier, target: models.Classifier) -> None:
+def copy_localisation(source: models.Network, target: models.Network) -> None:
     """Give `target` the weights of the localisation network of `source`: the beginning of the second stage."""
     try:
         target.localisation.load_state(source.localisation.state())  # type: ignore[attr-defined]
@@ -149,7 +149,7 @@ def judge(path: str | os.PathLike[str], dataset: Dataset, batch_size: int = 64) 
     }
 
 
-def picture(model: models.Classifier, dataset: Dataset, *, title: str = "") -> Figure:
+def picture(model: models.Network, dataset: Dataset, *, title: str = "") -> Figure:
     """What the network sees of the first images of a data set."""
     from hstn_ref.plots import stage_picture
 
@@ -182,7 +182,7 @@ def _check_unchanged(config: RunConfig, path: Path) -> None:
             )
 
 
-def _check_size(model: models.Classifier, dataset: Dataset, path: str | os.PathLike[str]) -> None:
+def _check_size(model: models.Network, dataset: Dataset, path: str | os.PathLike[str]) -> None:
     if model.image_size != tuple(dataset.image_size):
         wanted, found = ("x".join(map(str, size)) for size in (model.image_size, dataset.image_size))
         raise DataError(f"{path}: the network is made for images of {wanted} pixels, those of the data have {found}")
@@ -190,7 +190,7 @@ def _check_size(model: models.Classifier, dataset: Dataset, path: str | os.PathL
 
 def _localisation_source(
     config: RunConfig, data: DataSplits, folder: Path, *, resume: bool, quiet: bool
-) -> models.Classifier | None:
+) -> models.Network | None:
     """The network whose localisation network HSTN begins with, trained if need be; None if it begins afresh."""
     given, epochs = config.pretraining.localisation_from, config.pretraining.epochs
     if config.model.name != "hstn":
@@ -216,7 +216,7 @@ def _localisation_source(
     return load_model(folder / FIRST_STAGE / BEST)
 
 
-def _build(name: str, config: RunConfig, options: Mapping[str, Any]) -> models.Classifier:
+def _build(name: str, config: RunConfig, options: Mapping[str, Any]) -> models.Network:
     try:
         return models.build(name, rng=config.training.seed, dtype=config.model.dtype, **options)
     except (TypeError, ValueError) as error:

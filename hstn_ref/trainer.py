@@ -28,7 +28,7 @@ from hstn_ref.progress import Progress
 from hstn_ref.stopping import Interrupted, StopRequest
 
 if TYPE_CHECKING:
-    from hstn_ref.models import Classifier
+    from hstn_ref.models import Network
 
 CHECKPOINT, BEST, HISTORY = "checkpoint.h5", "best.h5", "history.jsonl"
 
@@ -40,7 +40,7 @@ class Diverged(UserError, ArithmeticError):
 class Trainer:
     """The state of a training between two steps, and how it goes on."""
 
-    def __init__(self, model: Classifier, data: DataSplits, config: TrainingConfig, folder: Path | None):
+    def __init__(self, model: Network, data: DataSplits, config: TrainingConfig, folder: Path | None):
         self.model, self.data, self.config, self.folder = model, data, config, folder
         self.parameters = dict(model.named_parameters())
         factors = multipliers(list(self.parameters), config.lr_multipliers)
@@ -86,7 +86,7 @@ class Trainer:
         start, B = time.perf_counter(), self.config.batch_size
         images, labels = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
         self.optimiser.zero_grad()
-        logits, loss = self.model.logits_and_loss(images, labels)
+        outputs, loss = self.model.outputs_and_loss(images, labels)
         if not math.isfinite(loss.item()):
             raise Diverged(self._divergence(loss))
         loss.backward()
@@ -95,7 +95,7 @@ class Trainer:
         self.optimiser.step()
         self.step += 1
         self.sums.loss += loss.item() * len(labels)
-        self.sums.correct += int(np.sum(predictions(logits.data) == labels))
+        self.sums.correct += int(np.sum(predictions(outputs.result.data) == labels))
         self.sums.images += len(labels)
         self.sums.seconds += time.perf_counter() - start
         return len(labels)

@@ -21,7 +21,7 @@ from hstn_ref.stopping import Interrupted, stop_requests
 from hstn_ref.trainer import BEST, CHECKPOINT, HISTORY, Diverged, Trainer
 
 if TYPE_CHECKING:
-    from hstn_ref.models import Classifier
+    from hstn_ref.models import Network
 
 __all__ = ["BEST", "CHECKPOINT", "HISTORY", "Diverged", "Epoch", "Interrupted", "Result", "evaluate", "fit"]
 
@@ -37,7 +37,7 @@ class Result:
 
 
 def fit(
-    model: Classifier,
+    model: Network,
     data: DataSplits,
     *,
     epochs: int = PAPER.epochs,

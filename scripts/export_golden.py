@@ -37,6 +37,7 @@ NETWORKS = (
     "HSTN: composed, crop first",
     "HSTN: coords pixel, border reflect, halved by convolution",
     "HSTN: norm l2, form hessian, reduction sum",
+    "HSTN: align, tiny",
 )
 
 Entry = tuple[str, str, np.ndarray]  # case, what, the numbers
@@ -75,7 +76,7 @@ def model_entries(case: ModelCase, peer: Peer) -> Iterator[Entry]:
 
 def digest(case: ModelCase) -> str:
     """What tells whether a network and its images are those of a golden file."""
-    numbers = [case.images, case.labels, *case.build().state().values()]
+    numbers = [case.images, case.truth, *case.build().state().values()]
     rounded = (np.round(a, 9).tobytes() for a in numbers)  # log of another C library may differ in the last place
     return hashlib.sha256(b"".join(rounded)).hexdigest()[:16]
 

@@ -147,9 +147,10 @@ def assert_same_network(ours, theirs, case):
     import torch
 
     with torch.no_grad():
-        logits = theirs.double().eval()(torch.from_numpy(case.images)).numpy()
-    assert abs(logits).max() > 0.01
-    assert_allclose(ours.eval()(case.images).data, logits, rtol=1e-10, atol=1e-12)
+        inputs = [case.images] if ours.task == "classify" else [case.images, case.truth]
+        results = theirs.double().eval()(*map(torch.from_numpy, inputs)).numpy()
+    assert abs(results).max() > 0.01
+    assert_allclose(ours.eval()(*inputs).data, results, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.verify

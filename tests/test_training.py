@@ -58,7 +58,7 @@ def test_every_epoch_adds_up_anew():
 
         def run(self, images):
             self.steps += self.training
-            logits = super().run(images).logits * 0.0
+            logits = super().run(images).result * 0.0
             return Outputs(logits, penalty=logits.sum() + float(self.steps))
 
     losses = [epoch.train_loss for epoch in fit(Growing(), toy_data(), **SHORT).history]
@@ -201,7 +201,7 @@ class Breaking(Toy):
     fault, steps = "log", 0
 
     def run(self, images):
-        logits = super().run(images).logits
+        logits = super().run(images).result
         self.steps += self.training
         if self.steps >= 3 and self.fault == "log":
             logits = logits + ops.log(logits * 0.0 - 1.0)
@@ -243,7 +243,7 @@ def test_without_a_checkpoint_there_is_advice():
 def test_a_validation_loss_that_is_not_finite():
     class BrokenInValidation(Toy):
         def run(self, images):
-            logits = super().run(images).logits
+            logits = super().run(images).result
             return Outputs(logits if self.training else logits * math.inf)
 
     with np.errstate(all="ignore"), pytest.raises(Diverged, match="epoch 1: the validation loss is nan"):
@@ -255,7 +255,7 @@ def test_a_validation_loss_that_is_not_finite():
 
 class Penalised(Toy):
     def run(self, images):
-        logits = super().run(images).logits
+        logits = super().run(images).result
         return Outputs(logits, penalty=(logits * 0.0).sum() + 0.5)
 
 
@@ -277,7 +277,7 @@ def test_evaluation_leaves_the_mode_and_records_nothing(training):
     class Recorded(Toy):
         def run(self, images):
             outputs = super().run(images)
-            recorded.append(outputs.logits.requires_grad)
+            recorded.append(outputs.result.requires_grad)
             return outputs
 
     recorded = []

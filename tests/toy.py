@@ -9,10 +9,10 @@ import numpy as np
 from autodiff.nn import Dense, Dropout, Flatten, ReLU, Sequential
 from hstn_ref import checkpoint
 from hstn_ref.data import ArrayDataset, DataSplits
-from hstn_ref.models import Classifier, Outputs
+from hstn_ref.models import Network, Outputs
 
 
-class Toy(Classifier):
+class Toy(Network):
     """Two dense layers on images of 6 x 6 pixels."""
 
     name = "toy"

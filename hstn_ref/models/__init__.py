@@ -3,6 +3,11 @@
 model = HSTN("small", rng=0)
 logits = model(images)                    images (N, 1, 60, 60) in [0, 1] -> (N, 10)
 model.loss(images, labels).backward()
+
+model = HSTN("small", task="align", image_size=(64, 64), rng=0)
+warped = model(source, target)            images (N, 1, 64, 64) -> the source in the frame of the target
+model.motion(source, target)              (N, 2, 64, 64) in pixels
+model.loss(source, target).backward()     no labels
 """
 
 from __future__ import annotations
@@ -11,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from .affine_stn import AffineSTN
-from .base import Classifier, Outputs
+from .base import Network, Outputs
 from .c_stn import CSTN
 from .cnn import CNN
 from .flow_generator import FlowGenerator
 from .hstn import HSTN
 from .ic_stn import ICSTN
 from .tps_stn import TPSSTN
+from .transformer import SpatialTransformer
 
-MODELS: dict[str, type[Classifier]] = {model.name: model for model in (CNN, AffineSTN, TPSSTN, CSTN, ICSTN, HSTN)}
+MODELS: dict[str, type[Network]] = {model.name: model for model in (CNN, AffineSTN, TPSSTN, CSTN, ICSTN, HSTN)}
 
 TABLE_1: dict[str, tuple[str, dict[str, Any]]] = {  # the rows of the paper's Table 1: `title`, name and options
     "cnn": ("cnn", {}),
@@ -44,16 +50,17 @@ __all__ = [
     "TPSSTN",
     "WEIGHTS",
     "AffineSTN",
-    "Classifier",
     "FlowGenerator",
+    "Network",
     "Outputs",
+    "SpatialTransformer",
     "build",
     "load",
     "path_of",
 ]
 
 
-def build(name: str, **options: Any) -> Classifier:
+def build(name: str, **options: Any) -> Network:
     """The network called `name` ("cnn", "affine_stn", "tps_stn", "c_stn", "ic_stn", "hstn") with its options.
 
     Raises ValueError for a name that is no network or an option it does not have.
@@ -71,7 +78,7 @@ def build(name: str, **options: Any) -> Classifier:
     return MODELS[name](**options)
 
 
-def load(network: str | Path) -> Classifier:
+def load(network: str | Path) -> Network:
     """The network saved at a path by `model.save` or by training, in evaluation mode.
 
     A name of TABLE_1 ("cnn", ..., "hstn") stands for the trained network of the package. Raises as `load_model`.

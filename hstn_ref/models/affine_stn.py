@@ -1,11 +1,10 @@
-"""Affine-STN: one affine transformation, then the CNN (section 4.1 (2); Jaderberg et al. 2015).
+"""Affine-STN: one affine transformation (section 4.1 (2); Jaderberg et al. 2015).
 
     localisation    [conv(20, 5x5) -> P] x 3 -> dense(50) -> dense(6) = theta
     converter       theta -> motion field, equation (5)
     sampler         images, motion -> warped images, equation (6)
-    classifier      the CNN
 
-The last layer begins with zero weights and the identity as its bias, so the network begins as the plain CNN.
+The last layer begins with zero weights and the identity as its bias, so the network begins with no motion.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ import numpy as np
 
 from autodiff import Tensor
 from autodiff.nn import Conv2d, Dense, Flatten, MaxPool2d, Module, ReLU, Sequential, zeros
-from autodiff.ops import bilinear_sample
 
 from ..motion import affine_motion, identity_theta
-from .base import Classifier, Outputs, conv_padding, feature_size
-from .cnn import cnn_layers
+from .base import conv_padding, feature_size
+from .transformer import SpatialTransformer, Warp, beside
 
 
 def localisation_layers(
@@ -37,11 +35,8 @@ def localisation_layers(
     return Sequential(*layers, Flatten(), Dense(20 * H * W, 50, rng=rng, dtype=dtype), ReLU(), last)
 
 
-class AffineSTN(Classifier):
-    """The affine spatial transformer: 263,358 parameters on 60x60 images with valid convolutions.
-
-    `border` is the sampler's, `coords` the converter's (see their docstrings).
-    """
+class AffineSTN(SpatialTransformer):
+    """The affine spatial transformer: 263,358 parameters on 60x60 images with valid convolutions."""
 
     name = "affine_stn"
 
@@ -55,19 +50,18 @@ class AffineSTN(Classifier):
         dropout: float = 0.5,
         border: str = "zeros",
         coords: str = "normalised",
+        task: str = "classify",
         dtype: Any = np.float32,
         rng: int | np.random.Generator = 0,
     ):
         options = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
-        super().__init__(image_size, dtype, {**options, "border": border, "coords": coords})
-        self.border, self.coords = border, coords
+        super().__init__(image_size, dtype, {**options, "border": border, "coords": coords, "task": task})
         rng = np.random.default_rng(rng)
-        common = {"channels": channels, "padding": padding, "rng": rng, "dtype": dtype}
+        common: dict[str, Any] = {"channels": self.seen, "padding": padding, "rng": rng, "dtype": dtype}
         self.localisation = localisation_layers(self.image_size, **common)
-        self.classifier = cnn_layers(self.image_size, classes=classes, rate=dropout, **common)
+        self.classifier = self.head(classes=classes, dropout=dropout, rng=rng)
 
-    def run(self, images: Tensor) -> Outputs:
-        theta = self.localisation(images)
+    def transform(self, source: Tensor, target: Tensor | None = None) -> Warp:
+        theta = self.localisation(beside(source, target))
         motion = affine_motion(theta, self.image_size, coords=self.coords)  # (5)
-        output = bilinear_sample(images, motion, border=self.border)  # (6)
-        return Outputs(self.classifier(output), stages={"output": output, "motion": motion})
+        return Warp(self.warped(source, motion), motion)

@@ -1,4 +1,11 @@
-"""What the classification networks of section 4.1 have in common."""
+"""What the networks of section 4 have in common: an input, a loss, what they see on the way, and a file.
+
+    task          inputs            result                            truth         loss
+    "classify"    images            logits (N, classes)               labels (N,)   cross entropy, section 4.1
+    "align"       source, target    the source warped onto the target target        mean squared difference, section 4.2
+
+HSTN adds its penalty (7) to either. Images are (N, channels, H, W) in [0, 1].
+"""
 
 from __future__ import annotations
 
@@ -17,15 +24,13 @@ from autodiff.ops import softmax_cross_entropy
 class Outputs:
     """Everything one forward pass computed."""
 
-    logits: Tensor  # (N, classes)
-    penalty: Tensor | None = None  # scalar, what the training loss adds to the cross entropy
-    stages: dict[str, Tensor] = field(default_factory=dict)  # by name, see Classifier.stages
+    result: Tensor  # logits (N, classes), or the warped source (N, channels, H, W)
+    penalty: Tensor | None = None  # scalar, what the training loss adds
+    stages: dict[str, Tensor] = field(default_factory=dict)  # by name, see Network.stages
 
 
-class Classifier(Module):
-    """A network from images (N, channels, H, W) in [0, 1] to logits (N, classes).
-
-    A subclass defines `run(images) -> Outputs`, the class attribute `name`, and calls `__init__` with all options that
+class Network(Module):
+    """The base class. A subclass defines `run`, the class attribute `name`, and calls `__init__` with all options that
     are needed to build it again.
     """
 
@@ -39,50 +44,69 @@ class Classifier(Module):
             raise TypeError(f"{type(self).__name__}: dtype {self.dtype}, expected float32 or float64")
         check_choices(type(self).__name__, options)
         self.options = {"image_size": list(self.image_size), **options}
+        self.task: str = options.get("task", "classify")
 
     @property
     def title(self) -> str:
         """The name of its row in Table 1, which tells networks of several sizes apart: "c_stn_4" is a c_stn."""
         return self.name
 
-    def run(self, images: Tensor) -> Outputs:
+    def run(self, *images: Tensor) -> Outputs:
+        """One forward pass: of images, or of source and target."""
         raise NotImplementedError(f"{type(self).__name__} defines no run")
 
-    def forward(self, images: Any) -> Tensor:
-        """The logits (N, classes) of images (N, channels, H, W).
+    def forward(self, *images: Any) -> Tensor:
+        """model(images): the logits (N, classes). model(source, target): the warped source (N, channels, H, W).
 
         Raises ValueError if the images are not of the size that the network was built for, TypeError if they are
-        not floating.
+        not floating, or too few or too many for its task.
         """
-        return self.run(self._images(images)).logits
+        return self.run(*self.checked(*images)).result
 
-    def loss(self, images: Any, labels: Any) -> Tensor:
-        """The training loss, a scalar: mean cross entropy plus, for HSTN, the penalty (7). labels (N,) integers."""
-        return self.logits_and_loss(images, labels)[1]
+    def loss(self, images: Any, truth: Any) -> Tensor:
+        """The training loss, a scalar: loss(images, labels) or loss(source, target)."""
+        return self.outputs_and_loss(images, truth)[1]
 
-    def logits_and_loss(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:
-        """The logits and the training loss of one forward pass."""
-        outputs = self.run(self._images(images))
-        loss = softmax_cross_entropy(outputs.logits, labels)
-        return outputs.logits, loss if outputs.penalty is None else loss + outputs.penalty
+    def outputs_and_loss(self, images: Any, truth: Any) -> tuple[Outputs, Tensor]:
+        """All results and the training loss of one forward pass."""
+        if self.task == "classify":
+            outputs = self.run(*self.checked(images))
+            loss = softmax_cross_entropy(outputs.result, truth)
+        else:
+            source, target = self.checked(images, truth)
+            outputs = self.run(source, target)
+            difference = outputs.result - target
+            loss = (difference * difference).mean()  # (1)
+        return outputs, loss if outputs.penalty is None else loss + outputs.penalty
 
-    def stages(self, images: Any) -> dict[str, np.ndarray]:
+    def stages(self, *images: Any) -> dict[str, np.ndarray]:
         """What the network sees on the way, by name.
 
-        "input", "linear" (linearly warped), "step 1", "step 2", ... (warped by the steps so far, without the last)
-        and "output" (finally warped) are images (N, channels, H, W);
-        "motion" (the whole) and "flow" (the optical flow field alone) are (N, 2, H, W) in pixels.
+        "input", "target" (of an alignment), "step 1", "step 2", ... (warped by the steps so far, without the last),
+        "linear" (linearly warped) and "output" (finally warped) are images (N, channels, H, W);
+        "flow" (the optical flow field alone) and "motion" (the whole) are (N, 2, H, W) in pixels.
         """
-        images = self._images(images)
+        inputs = self.checked(*images)
         with no_grad():
-            stages = self.run(images).stages
-        return {"input": images.data, **{name: stage.data for name, stage in stages.items()}}
+            stages = self.run(*inputs).stages
+        named = zip(("input", "target"), inputs, strict=False)
+        return {name: stage.data for name, stage in (*named, *stages.items())}
 
     def save(self, path: Any) -> None:
         """Write weights and options to an HDF5 file, whole or not at all."""
         from hstn_ref import checkpoint
 
         checkpoint.save_model(self, path)
+
+    def checked(self, *images: Any) -> list[Tensor]:
+        """The inputs of a forward pass as Tensors of the network's dtype. Raises as `forward`."""
+        owner, expected = type(self).__name__, "images" if self.task == "classify" else "source and target"
+        if len(images) != len(expected.split(" and ")):
+            raise TypeError(f"{owner}: {len(images)} inputs, expected {expected}, its task is {self.task!r}")
+        tensors = [self._images(x) for x in images]
+        if len({len(x) for x in tensors}) > 1:
+            raise ValueError(f"{owner}: source {images[0].shape} and target {images[1].shape}, expected one shape")
+        return tensors
 
     def _images(self, images: Any) -> Tensor:
         images = images if isinstance(images, Tensor) else Tensor(images)
@@ -123,6 +147,7 @@ class ReLUConv2d(Conv2d):
 
 
 CHOICES = {
+    "task": ("classify", "align"),
     "padding": ("valid", "same"),
     "border": ("zeros", "edge", "reflect"),
     "coords": ("normalised", "isotropic", "pixel"),

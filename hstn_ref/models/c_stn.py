@@ -1,9 +1,9 @@
-"""C-STN: several affine transformations one after the other, then the CNN (section 4.1 (4); Lin and Lucey 2017).
+"""C-STN: several affine transformations one after the other (section 4.1 (4); Lin and Lucey 2017).
 
     M_1 = localisation_1(I)
     I_k = sampler(I, M_k)                           the original images, warped by all steps so far
     M_k+1 = M_k o localisation_k+1(I_k)             composition of the matrices, "right"              (8)
-    logits = CNN(sampler(I, M_steps))
+    output = sampler(I, M_steps)
 
 What is handed on are the parameters of the warp, not the warped image: however many steps, the result is interpolated
 once, and nothing that a step moved out of sight is lost to the next. Each step has a localisation network of its own,
@@ -23,20 +23,17 @@ import numpy as np
 
 from autodiff import Tensor
 from autodiff.nn import Module
-from autodiff.ops import bilinear_sample
 
 from ..motion import affine_motion, compose_theta
 from .affine_stn import localisation_layers
-from .base import Classifier, Outputs
-from .cnn import cnn_layers
+from .transformer import SpatialTransformer, Warp, beside
 
 
-class CSTN(Classifier):
+class CSTN(SpatialTransformer):
     """The compositional transformer: 374,106 parameters on 60x60 images with 4 steps, 300,274 with 2.
 
     steps       affine transformations, each from a localisation network of its own
     compose     "right", M_k o step, as a chain of transformers, or "left", step o M_k, as the published code
-    border, coords: of the sampler and of the converter; padding: of localisation networks and CNN
     """
 
     name = "c_stn"
@@ -53,18 +50,19 @@ class CSTN(Classifier):
         dropout: float = 0.5,
         border: str = "zeros",
         coords: str = "normalised",
+        task: str = "classify",
         dtype: Any = np.float32,
         rng: int | np.random.Generator = 0,
     ):
         if steps < 1:
             raise ValueError(f"{type(self).__name__}: {steps} steps, expected at least 1")
-        options = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
-        options |= {"border": border, "coords": coords, "steps": steps, "compose": compose}
+        options: dict[str, Any] = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
+        options |= {"border": border, "coords": coords, "steps": steps, "compose": compose, "task": task}
         super().__init__(image_size, dtype, options)
-        self.steps, self.compose, self.border, self.coords = steps, compose, border, coords
-        common = {"channels": channels, "padding": padding, "rng": np.random.default_rng(rng), "dtype": dtype}
-        self.localisation = self._localisation(common)
-        self.classifier = cnn_layers(self.image_size, classes=classes, rate=dropout, **common)
+        self.steps, self.compose = steps, compose
+        rng = np.random.default_rng(rng)
+        self.localisation = self._localisation({"channels": self.seen, "padding": padding, "rng": rng, "dtype": dtype})
+        self.classifier = self.head(classes=classes, dropout=dropout, rng=rng)
 
     @property
     def title(self) -> str:
@@ -74,20 +72,19 @@ class CSTN(Classifier):
         """The localisation network of every step."""
         return self.localisation
 
-    def run(self, images: Tensor) -> Outputs:
+    def transform(self, source: Tensor, target: Tensor | None = None) -> Warp:
         first, *others = self.predictors()
-        theta, stages = first(images), {}
+        theta, stages = first(beside(source, target)), {}
         for k, predictor in enumerate(others, 1):
-            warped, _ = self._warp(images, theta)
+            warped = self.warped(source, self._motion(theta))
             stages[f"step {k}"] = warped
-            step = predictor(warped)
+            step = predictor(beside(warped, target))
             theta = compose_theta(theta, step) if self.compose == "right" else compose_theta(step, theta)  # (8)
-        output, motion = self._warp(images, theta)
-        return Outputs(self.classifier(output), stages={**stages, "output": output, "motion": motion})
+        motion = self._motion(theta)
+        return Warp(self.warped(source, motion), motion, stages)
 
-    def _warp(self, images: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        motion = affine_motion(theta, self.image_size, coords=self.coords)  # (5)
-        return bilinear_sample(images, motion, border=self.border), motion  # (6)
+    def _motion(self, theta: Tensor) -> Tensor:
+        return affine_motion(theta, self.image_size, coords=self.coords)  # (5)
 
     def _localisation(self, common: dict[str, Any]) -> Any:
         return [localisation_layers(self.image_size, **common) for _ in range(self.steps)]

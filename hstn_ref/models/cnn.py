@@ -1,4 +1,4 @@
-"""CNN, the network without a transformer and the back end of all others (section 4.1 (1)).
+"""CNN, the network without a transformer and the back end of all classifiers (section 4.1 (1)).
 
     [conv(32, 3x3) -> P -> D] x 3 -> dense(256) -> dense(10) -> softmax
 
@@ -14,7 +14,7 @@ import numpy as np
 from autodiff import Tensor
 from autodiff.nn import Conv2d, Dense, Dropout, Flatten, MaxPool2d, Module, ReLU, Sequential
 
-from .base import Classifier, Outputs, conv_padding, feature_size
+from .base import Network, Outputs, conv_padding, feature_size
 
 
 def cnn_layers(
@@ -32,7 +32,7 @@ def cnn_layers(
     return Sequential(*layers, *head)
 
 
-class CNN(Classifier):
+class CNN(Network):
     """The plain network: 226,442 parameters on 60x60 images with valid convolutions."""
 
     name = "cnn"
@@ -55,5 +55,5 @@ class CNN(Classifier):
             self.image_size, channels=channels, classes=classes, padding=padding, rate=dropout, rng=rng, dtype=dtype
         )
 
-    def run(self, images: Tensor) -> Outputs:
-        return Outputs(self.classifier(images))
+    def run(self, *images: Tensor) -> Outputs:
+        return Outputs(self.classifier(*images))

@@ -4,12 +4,12 @@
     Hx     = converter(theta)              equation (5)
     I_1    = sampler(I, Hx)                equation (6): the large displacement is gone
     w      = flow generator(I_1)           what is left
-    T      = sampler(I, Hx + w)            equation (3): one resampling of the source by the sum
-    logits = CNN(T)
-    loss   = cross entropy + alpha |laplacian w| + beta |gradient w|                   equation (7)
+    output = sampler(I, Hx + w)            equation (3): one resampling of the source by the sum
+    loss   = what the task is judged by + alpha |laplacian w| + beta |gradient w|       equation (7)
 
 At the start theta is the identity and w is zero. In the paper's procedure the localisation network then takes over the
-weights of a trained Affine-STN, and all is trained jointly (section 4.1 (6)).
+weights of a trained Affine-STN, and all is trained jointly (section 4.1 (6)). To align, both generators see the target
+too (transformer.py).
 """
 
 from __future__ import annotations
@@ -19,33 +19,29 @@ from typing import Any
 import numpy as np
 
 from autodiff import Tensor
-from autodiff.ops import bending_energy, bilinear_sample, smoothness
+from autodiff.ops import bending_energy, smoothness
 
 from ..motion import affine_motion
 from .affine_stn import localisation_layers
-from .base import Classifier, Outputs
-from .cnn import cnn_layers
 from .flow_generator import FlowGenerator
+from .transformer import SpatialTransformer, Warp, beside
 
-PRESETS = {  # base filters, depth, convolutions a level
-    "tiny": (8, 2, 1),
-    "small": (16, 2, 1),
-    "paper": (32, 2, 2),
-}
+PRESETS = {"tiny": (8, 1), "small": (16, 1), "paper": (32, 2)}  # base filters, convolutions a level
 
 
-class HSTN(Classifier):
+class HSTN(SpatialTransformer):
     """The hierarchical spatial transformer: 567,936 parameters on 60x60 images with the preset "paper".
 
     The options answer what the paper leaves open; the defaults are the readings that docs/paper-map.md recommends.
 
     preset            size of the flow generator: "tiny", "small", "paper"
+    depth             its halvings: by default 2, as 60 = 4 15 allows without odd sizes, and in an alignment 3 where 8
+                      divides both sides of the images
     alpha, beta       weights of bending energy and smoothness in (7); norm, form, reduction: as in those ops
     flow_unit         "pixel", the unit of the penalty, or "normalised", where the image is 2 wide
     combine           "sum", Hx + w as printed, or "compose", the linear motion taken at x + w(x)
     detach_first_warp whether the localisation network gets no gradient through the flow generator's input
     down, crop        as in FlowGenerator
-    border, coords    of the sampler and of the converter; padding: of localisation network and CNN
     """
 
     name = "hstn"
@@ -54,6 +50,7 @@ class HSTN(Classifier):
         self,
         preset: str = "paper",
         *,
+        depth: int | None = None,
         image_size: tuple[int, int] = (60, 60),
         channels: int = 1,
         classes: int = 10,
@@ -71,33 +68,35 @@ class HSTN(Classifier):
         detach_first_warp: bool = False,
         down: str = "pool",
         crop: str = "last",
+        task: str = "classify",
         dtype: Any = np.float32,
         rng: int | np.random.Generator = 0,
     ):
-        options = {name: value for name, value in locals().items() if name not in _NOT_OPTIONS}
+        options = {name: x for name, x in locals().items() if name not in _NOT_OPTIONS and x is not None}
         super().__init__(image_size, dtype, options)
         if preset not in PRESETS:
             raise ValueError(f"HSTN: unknown preset {preset!r}, expected one of {', '.join(PRESETS)}")
-        self.border, self.coords, self.combine, self.detach_first_warp = border, coords, combine, detach_first_warp
+        self.combine, self.detach_first_warp = combine, detach_first_warp
         self.alpha, self.beta, self.norm, self.form, self.reduction = alpha, beta, norm, form, reduction
         H, W = self.image_size
         per_pixel = 1.0 if flow_unit == "pixel" else np.array([2 / (W - 1), 2 / (H - 1)]).reshape(2, 1, 1)
         self.per_pixel = np.asarray(per_pixel, dtype)  # what one pixel of motion counts in the penalty
         rng = np.random.default_rng(rng)
-        common = {"channels": channels, "padding": padding, "rng": rng, "dtype": dtype}
-        self.localisation = localisation_layers(self.image_size, **common)
-        self.flow_generator = FlowGenerator(channels, *PRESETS[preset], down=down, crop=crop, rng=rng, dtype=dtype)
-        self.classifier = cnn_layers(self.image_size, classes=classes, rate=dropout, **common)
+        common: dict[str, Any] = {"rng": rng, "dtype": dtype}
+        self.localisation = localisation_layers(self.image_size, channels=self.seen, padding=padding, **common)
+        base, convs = PRESETS[preset]
+        if depth is None:
+            depth = 3 if task == "align" and H % 8 == W % 8 == 0 else 2
+        self.flow_generator = FlowGenerator(self.seen, base, depth, convs, down=down, crop=crop, **common)
+        self.classifier = self.head(classes=classes, dropout=dropout, rng=rng)
 
-    def run(self, images: Tensor) -> Outputs:
-        theta = self.localisation(images)
+    def transform(self, source: Tensor, target: Tensor | None = None) -> Warp:
+        theta = self.localisation(beside(source, target))
         Hx = affine_motion(theta, self.image_size, coords=self.coords)  # (5)
-        linear = bilinear_sample(images, Hx, border=self.border)  # (6)
-        w = self.flow_generator(linear.detach() if self.detach_first_warp else linear)
+        linear = self.warped(source, Hx)
+        w = self.flow_generator(beside(linear.detach() if self.detach_first_warp else linear, target))
         motion = self._combined(theta, Hx, w)
-        output = bilinear_sample(images, motion, border=self.border)  # (3)
-        stages = {"linear": linear, "flow": w, "motion": motion, "output": output}
-        return Outputs(self.classifier(output), self.penalty(w), stages)
+        return Warp(self.warped(source, motion), motion, {"linear": linear, "flow": w}, self.penalty(w))  # (3)
 
     def penalty(self, w: Tensor) -> Tensor:
         """alpha |laplacian w| + beta |gradient w| of the flow w (N, 2, H, W) in pixels: equation (7)."""

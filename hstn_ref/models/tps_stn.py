@@ -1,12 +1,11 @@
-"""TPS-STN: one thin-plate spline, then the CNN (section 4.1 (3); Jaderberg et al. 2015).
+"""TPS-STN: one thin-plate spline (section 4.1 (3); Jaderberg et al. 2015).
 
     localisation    [conv(32, 3x3)] x 2 -> P -> [conv(64, 3x3)] x 2 -> P -> [conv(128, 3x3)] x 2 -> P
                     -> dense(144) -> dense(32): offsets of 4x4 control points
     converter       offsets -> motion field, the thin-plate spline of motion/thin_plate_spline.py
     sampler         images, motion -> warped images, equation (6)
-    classifier      the CNN
 
-The last layer begins with zero weights and biases, so the network begins as the plain CNN. The offsets have no bound.
+The last layer begins with zero weights and biases, so the network begins with no motion. The offsets have no bound.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ import numpy as np
 
 from autodiff import Tensor
 from autodiff.nn import Conv2d, Dense, Flatten, MaxPool2d, Module, ReLU, Sequential, zeros
-from autodiff.ops import bilinear_sample
 
 from ..motion import tps_motion
-from .base import Classifier, Outputs, ReLUConv2d, conv_padding, feature_size
-from .cnn import cnn_layers
+from .base import ReLUConv2d, conv_padding, feature_size
+from .transformer import SpatialTransformer, Warp, beside
 
 
 def offset_layers(
@@ -38,11 +36,10 @@ def offset_layers(
     return Sequential(*layers, Flatten(), Dense(128 * H * W, 144, rng=rng, dtype=dtype), ReLU(), last)
 
 
-class TPSSTN(Classifier):
+class TPSSTN(SpatialTransformer):
     """The thin-plate spline transformer: 812,570 parameters on 60x60 images with valid convolutions.
 
-    `grid` is the number of rows and columns of control points, `border` the sampler's, `coords` the unit of the
-    offsets, as in `tps_motion`.
+    grid    rows and columns of control points; coords: the unit of the offsets, as in `tps_motion`
     """
 
     name = "tps_stn"
@@ -58,22 +55,23 @@ class TPSSTN(Classifier):
         dropout: float = 0.5,
         border: str = "zeros",
         coords: str = "normalised",
+        task: str = "classify",
         dtype: Any = np.float32,
         rng: int | np.random.Generator = 0,
     ):
         if len(grid) != 2 or min(grid) < 2:
             raise ValueError(f"TPSSTN: grid {grid!r}, expected at least 2 rows and 2 columns of control points")
         R, C = (int(points) for points in grid)
-        options = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
-        super().__init__(image_size, dtype, {**options, "border": border, "coords": coords, "grid": [R, C]})
-        self.grid, self.border, self.coords = (R, C), border, coords
+        options: dict[str, Any] = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
+        options |= {"border": border, "coords": coords, "grid": [R, C], "task": task}
+        super().__init__(image_size, dtype, options)
+        self.grid = (R, C)
         rng = np.random.default_rng(rng)
-        common = {"channels": channels, "padding": padding, "rng": rng, "dtype": dtype}
+        common: dict[str, Any] = {"channels": self.seen, "padding": padding, "rng": rng, "dtype": dtype}
         self.localisation = offset_layers(self.image_size, outputs=2 * R * C, **common)
-        self.classifier = cnn_layers(self.image_size, classes=classes, rate=dropout, **common)
+        self.classifier = self.head(classes=classes, dropout=dropout, rng=rng)
 
-    def run(self, images: Tensor) -> Outputs:
-        offsets = self.localisation(images)
+    def transform(self, source: Tensor, target: Tensor | None = None) -> Warp:
+        offsets = self.localisation(beside(source, target))
         motion = tps_motion(offsets, self.image_size, grid=self.grid, coords=self.coords)
-        output = bilinear_sample(images, motion, border=self.border)  # (6)
-        return Outputs(self.classifier(output), stages={"output": output, "motion": motion})
+        return Warp(self.warped(source, motion), motion)

@@ -13,6 +13,7 @@ class Options:
     """The options of the networks of `hstn_ref.models`, for all of them, with the same names and defaults."""
 
     preset: str = "paper"
+    depth: int | None = None
     image_size: tuple[int, int] = (60, 60)
     channels: int = 1
     classes: int = 10
@@ -33,6 +34,19 @@ class Options:
     grid: tuple[int, int] = (4, 4)
     steps: int = 4
     compose: str = "right"
+    task: str = "classify"
+
+    @property
+    def seen(self) -> int:
+        """How many channels a generator sees."""
+        return self.channels * (2 if self.task == "align" else 1)
+
+    @property
+    def flow_generator(self) -> tuple[int, int, int]:
+        """(base filters, depth, convolutions a level) of HSTN."""
+        base, convs = {"tiny": (8, 1), "small": (16, 1), "paper": (32, 2)}[self.preset]
+        deep = self.task == "align" and all(n % 8 == 0 for n in self.image_size)
+        return base, self.depth or (3 if deep else 2), convs
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -42,6 +56,3 @@ class Options:
         return {"normalised": ((W - 1) / 2, (H - 1) / 2), "isotropic": (longest, longest), "pixel": (1.0, 1.0)}[
             self.coords
         ]
-
-
-PRESETS = {"tiny": (8, 2, 1), "small": (16, 2, 1), "paper": (32, 2, 2)}  # base filters, depth, convolutions a level

@@ -1,7 +1,7 @@
-"""The networks of section 4.1 in JAX: functions of a dictionary of weights.
+"""The networks of section 4 in JAX: functions of a dictionary of weights.
 
 Sizes, options and names of weights are those of `hstn_ref.models`. Images are (N, channels, H, W), logits (N, classes).
-There is no dropout: the networks are compared without it.
+With a target, a network aligns: it gives the warped images. There is no dropout: the networks are compared without it.
 """
 
 from __future__ import annotations
@@ -14,42 +14,62 @@ import numpy as np
 from jax import Array, lax
 from jax import numpy as jnp
 
-from hstn_ref.peers import PRESETS, Options
+from hstn_ref.peers import Options
 from hstn_ref.peers import jax_ops as ops
 
 Weights = dict[str, Array]
 
 
 def loss_and_gradients(
-    name: str, options: Mapping[str, Any], weights: Mapping[str, np.ndarray], images: np.ndarray, labels: np.ndarray
+    name: str, options: Mapping[str, Any], weights: Mapping[str, np.ndarray], images: np.ndarray, truth: np.ndarray
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The training loss and its gradient to every weight, in the dtype of the images."""
     o = Options(**options)
 
     def loss(weights: Weights) -> Array:
-        logits, penalty = run(name, weights, jnp.asarray(images), o)
-        return ops.softmax_cross_entropy(logits, labels) + penalty
+        if o.task == "classify":
+            logits, penalty = run(name, weights, jnp.asarray(images), o)
+            return ops.softmax_cross_entropy(logits, truth) + penalty
+        warped, penalty = run(name, weights, jnp.asarray(images), o, jnp.asarray(truth))
+        return jnp.mean((warped - truth) ** 2) + penalty
 
     value, gradients = ops.compiled(jax.value_and_grad(loss))({key: jnp.asarray(w) for key, w in weights.items()})
     return np.asarray(value), {key: np.asarray(g) for key, g in gradients.items()}
 
 
-def run(name: str, weights: Weights, images: Array, o: Options) -> tuple[Array, Array | float]:
-    """The logits and what the training loss adds to the cross entropy."""
-    if name == "cnn":
-        return classifier(weights, images, o), 0.0
+def run(
+    name: str, weights: Weights, images: Array, o: Options, target: Array | None = None
+) -> tuple[Array, Array | float]:
+    """The logits, or the warped images, and what the training loss adds."""
+    warped, penalty = (images, 0.0) if name == "cnn" else transform(name, weights, images, o, target)
+    return (classifier(weights, warped, o) if target is None else warped), penalty
+
+
+def transform(
+    name: str, weights: Weights, images: Array, o: Options, target: Array | None
+) -> tuple[Array, Array | float]:
+    """The warped images and the penalty."""
     if name == "tps_stn":
-        return classifier(weights, ops.bilinear_sample(images, tps_motion(weights, images, o), border=o.border), o), 0.0
+        motion = tps_motion(weights, beside(images, target), o)
+        return ops.bilinear_sample(images, motion, border=o.border), 0.0
     if name in ("c_stn", "ic_stn"):
-        return classifier(weights, cascade(weights, images, o, shared=name == "ic_stn"), o), 0.0
-    theta = localisation(weights, images, o)
+        return cascade(weights, images, o, target, shared=name == "ic_stn"), 0.0
+    theta = localisation(weights, beside(images, target), o)
     Hx = affine_motion(theta, jnp.zeros((1, 2, *o.image_size), images.dtype), o)
     linear = ops.bilinear_sample(images, Hx, border=o.border)
     if name == "affine_stn":
-        return classifier(weights, linear, o), 0.0
-    w = flow_generator(weights, lax.stop_gradient(linear) if o.detach_first_warp else linear, o)
+        return linear, 0.0
+    w = flow_generator(weights, beside(lax.stop_gradient(linear) if o.detach_first_warp else linear, target), o)
     motion = w + (Hx if o.combine == "sum" else affine_motion(theta, w, o))
-    return classifier(weights, ops.bilinear_sample(images, motion, border=o.border), o), penalty(w, o)
+    return ops.bilinear_sample(images, motion, border=o.border), penalty(w, o)
+
+
+def beside(images: Array, target: Array | None) -> Array:
+    """Images beside the target, in units of the target's contrast."""
+    if target is None:
+        return images
+    mean, variance = (f(target, axis=(1, 2, 3), keepdims=True) for f in (jnp.mean, jnp.var))
+    return (jnp.concatenate([images, target], 1) - mean) / jnp.sqrt(variance + (1 / 255) ** 2)
 
 
 def classifier(weights: Weights, x: Array, o: Options) -> Array:
@@ -66,11 +86,11 @@ def localisation(weights: Weights, x: Array, o: Options, name: str = "localisati
     return dense(weights, f"{name}.12", x)
 
 
-def cascade(weights: Weights, images: Array, o: Options, *, shared: bool) -> Array:
+def cascade(weights: Weights, images: Array, o: Options, target: Array | None, *, shared: bool) -> Array:
     """The images of C-STN or, `shared`, IC-STN after the last step."""
     warped, matrix = images, jnp.eye(3, dtype=images.dtype)
     for k in range(o.steps):
-        theta = localisation(weights, warped, o, "localisation" if shared else f"localisation.{k}")
+        theta = localisation(weights, beside(warped, target), o, "localisation" if shared else f"localisation.{k}")
         last = jnp.broadcast_to(jnp.array([0, 0, 1], theta.dtype), (len(theta), 1, 3))
         step = jnp.concatenate([theta.reshape(-1, 2, 3), last], 1)
         matrix = matrix @ step if o.compose == "right" else step @ matrix
@@ -123,7 +143,7 @@ def affine_motion(theta: Array, w: Array, o: Options) -> Array:
 
 def flow_generator(weights: Weights, x: Array, o: Options) -> Array:
     """The U-Net of Figure 5; see `hstn_ref.models.flow_generator`."""
-    _, depth, convs = PRESETS[o.preset]
+    _, depth, convs = o.flow_generator
 
     def block(x, name):
         for i in range(convs):

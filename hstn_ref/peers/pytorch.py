@@ -1,7 +1,8 @@
-"""The networks of section 4.1 in PyTorch, as a user of PyTorch would write them.
+"""The networks of section 4 in PyTorch, as a user of PyTorch would write them.
 
 Sizes, options and names of parameters are those of `hstn_ref.models`, so a state moves from one to the other under the
-same names. Images are (N, channels, H, W), logits (N, classes).
+same names. Images are (N, channels, H, W), logits (N, classes). With a target, a network aligns: it gives the warped
+images.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hstn_ref.peers import PRESETS, Options, pytorch_ops
+from hstn_ref.peers import Options, pytorch_ops
 
 
 def build(name: str, preset: str = "paper", **options: Any) -> nn.Module:
@@ -26,12 +27,12 @@ def build(name: str, preset: str = "paper", **options: Any) -> nn.Module:
 
 
 def loss_and_gradients(
-    name: str, options: Mapping[str, Any], weights: Mapping[str, np.ndarray], images: np.ndarray, labels: np.ndarray
+    name: str, options: Mapping[str, Any], weights: Mapping[str, np.ndarray], images: np.ndarray, truth: np.ndarray
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The training loss without dropout, and its gradient to every weight, in the dtype of the images."""
     model = build(name, **options).to(torch.from_numpy(images).dtype).eval()
     model.load_state_dict({key: torch.from_numpy(weight) for key, weight in weights.items()})
-    loss = model.loss(torch.from_numpy(images), torch.from_numpy(labels))
+    loss = model.loss(torch.from_numpy(images), torch.from_numpy(truth))
     loss.backward()
     return loss.detach().numpy(), {key: weight.grad.numpy() for key, weight in model.named_parameters()}
 
@@ -40,13 +41,23 @@ class CNN(nn.Module):
     def __init__(self, options: Options):
         super().__init__()
         self.options = options
-        self.classifier = classifier(options)
+        if options.task == "classify":
+            self.classifier = classifier(options)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(images)
+    def forward(self, images: Tensor, target: Tensor | None = None) -> Tensor:
+        return self.head(self.warp(images, target))
 
-    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(self(images), labels)
+    def warp(self, images: Tensor, target: Tensor | None) -> Tensor:
+        return images
+
+    def head(self, warped: Tensor) -> Tensor:
+        return self.classifier(warped) if self.options.task == "classify" else warped
+
+    def loss(self, images: Tensor, truth: Tensor) -> Tensor:
+        """truth: labels or target images."""
+        if self.options.task == "classify":
+            return F.cross_entropy(self(images), truth)
+        return F.mse_loss(self(images, truth), truth)
 
 
 class AffineSTN(CNN):
@@ -54,12 +65,12 @@ class AffineSTN(CNN):
         super().__init__(options)
         self.localisation = localisation(options)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(self.sample(images, self.grid(self.theta(images), images)))
+    def warp(self, images: Tensor, target: Tensor | None) -> Tensor:
+        return self.sample(images, self.grid(self.theta(images, target), images))
 
-    def theta(self, images: Tensor) -> Tensor:
+    def theta(self, images: Tensor, target: Tensor | None) -> Tensor:
         """The affine transformations (N, 2, 3) in the coordinates of F.affine_grid."""
-        return self.normalised(self.localisation(images))
+        return self.normalised(self.localisation(beside(images, target)))
 
     def normalised(self, theta: Tensor) -> Tensor:
         """theta (N, 6) as (N, 2, 3) in the coordinates of F.affine_grid."""
@@ -82,22 +93,25 @@ class HSTN(AffineSTN):
         super().__init__(options)
         self.flow_generator = FlowGenerator(options)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits_and_flow(images)[0]
+    def warp(self, images: Tensor, target: Tensor | None) -> Tensor:
+        return self.warp_and_flow(images, target)[0]
 
-    def logits_and_flow(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        theta = self.theta(images)
+    def warp_and_flow(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor]:
+        theta = self.theta(images, target)
         grid = self.grid(theta, images)
         linear = self.sample(images, grid)
-        w = self.flow_generator(linear.detach() if self.options.detach_first_warp else linear)
+        w = self.flow_generator(beside(linear.detach() if self.options.detach_first_warp else linear, target))
         moved = w.permute(0, 2, 3, 1) * self.units_per_pixel(w)
         if self.options.combine == "compose":
             moved = torch.einsum("nij,nhwj->nhwi", theta[:, :, :2], moved)
-        return self.classifier(self.sample(images, grid + moved)), w
+        return self.sample(images, grid + moved), w
 
-    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        logits, w = self.logits_and_flow(images)
-        return F.cross_entropy(logits, labels) + self.penalty(w)
+    def loss(self, images: Tensor, truth: Tensor) -> Tensor:
+        target = None if self.options.task == "classify" else truth
+        warped, w = self.warp_and_flow(images, target)
+        if target is None:
+            return F.cross_entropy(self.head(warped), truth) + self.penalty(w)
+        return F.mse_loss(warped, target) + self.penalty(w)
 
     def penalty(self, w: Tensor) -> Tensor:
         """Equation (7)."""
@@ -118,9 +132,9 @@ class FlowGenerator(nn.Module):
 
     def __init__(self, options: Options):
         super().__init__()
-        base, depth, convs = PRESETS[options.preset]
+        base, depth, convs = options.flow_generator
         widths = [base * 2**level for level in range(depth)]
-        before = [options.channels, *widths]
+        before = [options.seen, *widths]
         self.crop = options.crop
         self.contract = nn.ModuleList(convolutions(b, w, convs) for b, w in zip(before, widths, strict=False))
         self.down = nn.ModuleList(nn.MaxPool2d(2) if options.down == "pool" else Halving(w) for w in widths)
@@ -146,6 +160,15 @@ class FlowGenerator(nn.Module):
         return self.output(x)
 
 
+def beside(images: Tensor, target: Tensor | None) -> Tensor:
+    """Images beside the target, in units of the target's contrast."""
+    if target is None:
+        return images
+    axes = (1, 2, 3)
+    mean, variance = target.mean(axes, keepdim=True), target.var(axes, correction=0, keepdim=True)
+    return (torch.cat([images, target], 1) - mean) / torch.sqrt(variance + (1 / 255) ** 2)
+
+
 def classifier(options: Options) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs in (options.channels, 32, 32):
@@ -157,7 +180,7 @@ def classifier(options: Options) -> nn.Sequential:
 
 def localisation(options: Options) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs in (options.channels, 20, 20):
+    for inputs in (options.seen, 20, 20):
         layers += [nn.Conv2d(inputs, 20, 5, padding=conv_padding(options)), nn.ReLU(), nn.MaxPool2d(2)]
     last = nn.Linear(50, 6)
     nn.init.zeros_(last.weight)

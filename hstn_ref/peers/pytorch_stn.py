@@ -1,4 +1,4 @@
-"""The other spatial transformers of section 4.1 in PyTorch, as a user of PyTorch would write them.
+"""The other spatial transformers of section 4 in PyTorch, as a user of PyTorch would write them.
 
 Sizes, options and names of parameters are those of `hstn_ref.models`, as in `pytorch.py`.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hstn_ref.peers import Options
-from hstn_ref.peers.pytorch import AffineSTN, ReLUConv2d, conv_padding, localisation
+from hstn_ref.peers.pytorch import AffineSTN, ReLUConv2d, beside, conv_padding, localisation
 
 
 class TPSSTN(AffineSTN):
@@ -24,14 +24,15 @@ class TPSSTN(AffineSTN):
         pixels, points = (coordinates(rows, columns, options) for rows, columns in (options.image_size, (R, C)))
         self.register_buffer("weights", spline_weights(pixels, points), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def warp(self, images: Tensor, target: Tensor | None) -> Tensor:
         H, W = self.options.image_size
-        by_axis = self.localisation(images).view(len(images), 2, -1)  # all x offsets, then all y offsets
+        offsets = self.localisation(beside(images, target))
+        by_axis = offsets.view(len(images), 2, -1)  # all x offsets, then all y offsets
         motion = (self.weights.to(images.dtype) @ by_axis.transpose(1, 2)).view(-1, H, W, 2)
         half = (s / ((n - 1) / 2) for s, n in zip(self.options.scale, (W, H), strict=True))
         identity = torch.eye(2, 3, dtype=images.dtype).expand(len(images), 2, 3)
         grid = self.grid(identity, images) + motion * torch.tensor(list(half), dtype=images.dtype)
-        return self.classifier(self.sample(images, grid))
+        return self.sample(images, grid)
 
 
 class CSTN(AffineSTN):
@@ -47,16 +48,16 @@ class CSTN(AffineSTN):
     def predictors(self) -> list[nn.Module]:
         return list(self.localisation)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def warp(self, images: Tensor, target: Tensor | None) -> Tensor:
         matrix, warped = None, images
         for predictor in self.predictors():
-            step = homogeneous(self.normalised(predictor(warped)))
+            step = homogeneous(self.normalised(predictor(beside(warped, target))))
             if matrix is None:
                 matrix = step
             else:
                 matrix = matrix @ step if self.options.compose == "right" else step @ matrix
             warped = self.sample(images, self.grid(matrix[:, :2], images))
-        return self.classifier(warped)
+        return warped
 
 
 class ICSTN(CSTN):
@@ -73,7 +74,7 @@ def offset_layers(options: Options) -> nn.Sequential:
     """Images to the offsets of the control points."""
     layers: list[nn.Module] = []
     H, W = options.image_size
-    for inputs, width in ((options.channels, 32), (32, 64), (64, 128)):
+    for inputs, width in ((options.seen, 32), (32, 64), (64, 128)):
         padding = conv_padding(options)
         layers += [ReLUConv2d(inputs, width, 3, padding=padding), nn.Conv2d(width, width, 3, padding=padding)]
         layers += [nn.ReLU(), nn.MaxPool2d(2)]

@@ -14,7 +14,7 @@ from hstn_ref import runs
 from hstn_ref.checkpoint import load_model
 from hstn_ref.data import Dataset
 from hstn_ref.history import Epoch, read_history
-from hstn_ref.models import Classifier
+from hstn_ref.models import Network
 from hstn_ref.plots import CELL, MARK, WRONG, draw_motion, draw_wheel, longest, save_figure
 from hstn_ref.table1.configuration import TableConfig
 from hstn_ref.table1.running import folder_of
@@ -70,7 +70,7 @@ def curves(histories: dict[str, list[list[Epoch]]], *, title: str = "") -> Figur
     return figure
 
 
-def transformers(networks: dict[str, Classifier], dataset: Dataset, *, title: str = "") -> Figure:
+def transformers(networks: dict[str, Network], dataset: Dataset, *, title: str = "") -> Figure:
     """The same images in the first row, and below what each network makes of them; a wrong prediction is red.
 
     Lines show the image's own grid where a network has moved it to: they were straight, GRID pixels apart.
@@ -93,7 +93,7 @@ def transformers(networks: dict[str, Classifier], dataset: Dataset, *, title: st
     return figure
 
 
-def flows(networks: dict[str, Classifier], dataset: Dataset, *, title: str = "") -> Figure:
+def flows(networks: dict[str, Network], dataset: Dataset, *, title: str = "") -> Figure:
     """Networks of HSTN, a row each: the same images as they are for the classifier, and beside them the flow alone.
 
     A wrong prediction is red. The colours of the flow have a scale a row: its wheel has the longest vector at the rim.

@@ -15,7 +15,7 @@ from autodiff.ops import bending_energy, smoothness
 from hstn_ref import runs
 from hstn_ref.checkpoint import load_model
 from hstn_ref.data import Dataset
-from hstn_ref.models import Classifier
+from hstn_ref.models import Network
 from hstn_ref.motion import folding_fraction
 from hstn_ref.table1.configuration import TableConfig
 from hstn_ref.table1.running import folder_of
@@ -50,7 +50,7 @@ def compare(config: TableConfig, out: Path, rows: list[dict[str, Any]]) -> list[
     ]
 
 
-def measure(network: Classifier, dataset: Dataset) -> dict[str, float]:
+def measure(network: Network, dataset: Dataset) -> dict[str, float]:
     """Of the flow w on the first MEASURED images of a data set: its mean length in pixels, |gradient w| and
     |laplacian w| in the norm l1, and the share of the squares between four pixels in which it folds.
     """

@@ -99,7 +99,7 @@ def our_loss(case: ModelCase, dtype: str) -> tuple[np.ndarray, dict[str, np.ndar
     """Our training loss of a network, and its gradient to every parameter."""
     model = case.build()
     xs = {name: Tensor(p.data.astype(dtype), requires_grad=True) for name, p in model.named_parameters()}
-    loss = functional(model, case.images, case.labels)(*xs.values())
+    loss = functional(model, case.images, case.truth)(*xs.values())
     gradients = grad(loss, list(xs.values()))
     return loss.data, {name: g.data for name, g in zip(xs, gradients, strict=True)}
 
@@ -108,7 +108,8 @@ def their_loss(case: ModelCase, dtype: str, peer: Peer) -> tuple[np.ndarray, dic
     """Theirs, with the same weights."""
     model = case.build()
     weights = {name: array.astype(dtype) for name, array in model.state().items()}
-    return peer.networks.loss_and_gradients(model.name, model.options, weights, case.images.astype(dtype), case.labels)
+    truth = case.truth.astype(dtype) if case.truth.dtype.kind == "f" else case.truth  # labels stay integers
+    return peer.networks.loss_and_gradients(model.name, model.options, weights, case.images.astype(dtype), truth)
 
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -11,7 +11,7 @@ import numpy as np
 from autodiff import Tensor
 from autodiff.nn import Dense
 from hstn_ref import models
-from hstn_ref.models import Classifier
+from hstn_ref.models import Network
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class ModelCase:
     """A network in evaluation mode (no dropout) and a batch for it."""
 
     name: str
-    build: Callable[[], Classifier]
+    build: Callable[[], Network]
     images: np.ndarray  # (N, channels, H, W), float64
-    labels: np.ndarray  # (N,)
+    truth: np.ndarray  # labels (N,), or target images
     detached: bool = False  # its backward pass is, by intention, not the derivative of its loss
 
 
@@ -82,10 +82,25 @@ def model_cases() -> list[ModelCase]:
             flow_unit="normalised",
             detach_first_warp=True,
         ),
+        *_alignment_cases(),
     ]
 
 
-def functional(model: Classifier, images: np.ndarray, labels: np.ndarray) -> Callable[..., Tensor]:
+def _alignment_cases() -> list[ModelCase]:
+    """Every network that aligns, grey and colour, with both paddings; depth 3 on sides of multiples of 8."""
+    valid: dict[str, Any] = {"task": "align", "image_size": (36, 36)}
+    same: dict[str, Any] = {"task": "align", "image_size": (16, 24), "padding": "same", "channels": 3}
+    return [
+        _case("AffineSTN: align", "affine_stn", **valid),
+        _case("TPSSTN: align, 3 channels", "tps_stn", **same),
+        _case("CSTN: align, 2 steps", "c_stn", **valid, steps=2),
+        _case("ICSTN: align, 2 steps, 3 channels", "ic_stn", **same, steps=2, border="edge"),
+        _case("HSTN: align, tiny", "hstn", **valid, preset="tiny"),
+        _case("HSTN: align, 3 channels", "hstn", **same, preset="tiny"),
+    ]
+
+
+def functional(model: Network, images: np.ndarray, truth: np.ndarray) -> Callable[..., Tensor]:
     """The training loss as a function of the parameters: fun(*values), in the order of `model.parameters()`.
 
     The values, Tensors of any one dtype, take the place of the model's parameters during a call; the images take
@@ -100,7 +115,7 @@ def functional(model: Classifier, images: np.ndarray, labels: np.ndarray) -> Cal
         before = model.parameters(), model.dtype
         try:
             _replace(values, values[0].dtype)
-            return model.loss(images, labels)
+            return model.loss(images, truth)
         finally:
             _replace(*before)
 
@@ -124,9 +139,12 @@ def smooth_images(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
 def _case(title: str, model: str, **options: Any) -> ModelCase:
     rng = np.random.default_rng(2018)
     images = smooth_images((2, options.get("channels", 1), *options["image_size"]), rng)
-    labels = rng.integers(0, options.get("classes", 10), 2)
+    if options.get("task") == "align":
+        truth = smooth_images(images.shape, rng)
+    else:
+        truth = rng.integers(0, options.get("classes", 10), 2)
 
-    def build() -> Classifier:
+    def build() -> Network:
         network = models.build(model, dtype=np.float64, **options)
         rng = np.random.default_rng(7)
         for parameter in network.parameters():
@@ -134,8 +152,8 @@ def _case(title: str, model: str, **options: Any) -> ModelCase:
         in_pixels = model == "tps_stn" and options.get("coords") == "pixel"
         for module in network.modules():  # motions of a few pixels, from the layers that give theta or offsets
             if isinstance(module, Dense) and module.weight.shape[1] in (50, 144) and not in_pixels:
-                module.weight.data = 0.1 * module.weight.data
+                module.weight.data = (0.02 if "task" in options else 0.1) * module.weight.data
         network.eval()
         return network
 
-    return ModelCase(title, build, images, labels, detached=options.get("detach_first_warp", False))
+    return ModelCase(title, build, images, truth, detached=options.get("detach_first_warp", False))

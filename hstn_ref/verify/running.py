@@ -70,7 +70,7 @@ def subject(case: Case | ModelCase, dtype: str) -> tuple[Callable[..., Any], lis
     if isinstance(case, Case):
         return lambda *xs: case.fun(ops, *xs), [a.astype(dtype) for a in case.arrays]
     model = case.build()
-    return functional(model, case.images, case.labels), [p.data.astype(dtype) for p in model.parameters()]
+    return functional(model, case.images, case.truth), [p.data.astype(dtype) for p in model.parameters()]
 
 
 def _network(fun: Callable[..., Any], arrays: list[np.ndarray]) -> Report:

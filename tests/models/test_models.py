@@ -64,7 +64,8 @@ def test_a_spatial_transformer_starts_as_the_identity():
 def test_odd_and_non_square_images(name, image_size):
     model = build(name, image_size=image_size, padding="same")
     images = digits((3, 1, *image_size), dtype=np.float32)
-    logits, loss = model.logits_and_loss(images, [0, 3, 9])
+    outputs, loss = model.outputs_and_loss(images, [0, 3, 9])
+    logits = outputs.result
     assert logits.shape == (3, 10) and logits.dtype == np.float32 and loss.shape == ()
     loss.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())

@@ -96,8 +96,10 @@ def test_every_network_and_every_reading_occurs():
     assert {network.name for network in networks} == set(MODELS)
     for name in MODELS:
         for key, choices in CHOICES.items():
-            met = {network.options.get(key) for network in networks if network.name == name}
-            assert met in ({None}, set(choices)), (name, key)
+            met = {network.options.get(key) for network in networks if network.name == name and key != "task"}
+            assert met in (set(), {None}, set(choices)), (name, key)
+        tasks = {network.task for network in networks if network.name == name}
+        assert tasks == ({"classify"} if name == "cnn" else {"classify", "align"})
 
 
 @every_network
@@ -105,7 +107,7 @@ def test_a_network_is_away_from_its_start(case):
     network = case.build()
     assert network.dtype == np.float64 and not network.training
     assert all(parameter.data.all() for parameter in network.parameters())
-    stages = network.stages(case.images)
+    stages = network.stages(*([case.images] if network.task == "classify" else [case.images, case.truth]))
     if "motion" in stages:
         motion = stages["motion"]
         assert 0.2 < motion.std() < 3
@@ -118,10 +120,10 @@ def test_a_network_is_away_from_its_start(case):
 def test_the_loss_is_a_function_of_the_parameters(case):
     network = case.build()
     before = network.parameters()
-    loss = functional(network, case.images, case.labels)
+    loss = functional(network, case.images, case.truth)
     values = [Tensor(p.data.copy(), requires_grad=True) for p in before]
     gradients = grad(loss(*values), values)
-    network.loss(case.images, case.labels).backward()
+    network.loss(case.images, case.truth).backward()
     assert all(p is q for p, q in zip(network.parameters(), before, strict=True))
     for parameter, gradient in zip(before, gradients, strict=True):
         assert_array_equal(parameter.grad.data, gradient.data)
@@ -131,9 +133,9 @@ def test_the_loss_is_a_function_of_the_parameters(case):
 @every_network
 def test_the_loss_takes_the_precision_of_its_values(case):
     network = case.build()
-    loss = functional(network, case.images, case.labels)
+    loss = functional(network, case.images, case.truth)
     single = loss(*(Tensor(p.data.astype(np.float32)) for p in network.parameters()))
-    double = network.loss(case.images, case.labels)
+    double = network.loss(case.images, case.truth)
     assert single.dtype == np.float32 and double.dtype == np.float64 == network.dtype
     assert abs(single.item() - double.item()) < 1e-5 * abs(double.item())  # some thousand roundings of 6e-8
 
