@@ -6,7 +6,7 @@ Emitted as LLVM vector instructions like the tiles of simd.py, where Numba's aut
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import njit, types
+from numba import carray, njit, types
 from numba.extending import intrinsic
 
 from .llvm import BITS, BYTES, INDEX, Emitter
@@ -119,6 +119,23 @@ def sum_of(x, at, count):
     for i in range(at + count // stride * stride, at + count):
         total += x[i]
     return total
+
+
+@intrinsic
+def _pointer(typing_context, address, first, like):
+    """The address of number `first` of those, of the dtype of `like`, that lie at an address."""
+
+    def codegen(context, builder, sig, args):
+        start = builder.inttoptr(args[0], context.get_value_type(sig.return_type))
+        return builder.gep(start, [args[1]])
+
+    return types.CPointer(like)(address, first, like), codegen
+
+
+@njit(cache=True)
+def array_at(address, first, count, like):
+    """`count` numbers, from the one called `first`, of an array of the dtype of `like` that lies at an address."""
+    return carray(_pointer(address, first, like), count)
 
 
 @intrinsic(prefer_literal=True)
