@@ -74,6 +74,17 @@ def test_a_measurement(one_small_case):
     assert told == [(0, 1), (0, 1)]
 
 
+def test_the_peak_is_the_best_of_the_whole_run(one_small_case, monkeypatch):
+    """It is measured before every case, so a moment in which others compute too does not decide."""
+    monkeypatch.setattr(running, "cases", lambda parts, threads: [SMALL] * 3)
+    ask, found = running.Worker.ask, iter([90.0, 101.0, 50.0])
+    monkeypatch.setattr(
+        running.Worker, "ask", lambda self, **command: next(found) if "peak" in command else ask(self, **command)
+    )
+    result = running.bench(["layers"], threads=[1], rounds=1, against=[])
+    assert result["peak_gflops"] == {"1": 101.0}
+
+
 def test_the_command_writes_json_and_a_chart(one_small_case, tmp_path):
     out = tmp_path / "bench"
     ran = CliRunner().invoke(main, ["bench", "--only", "layers", "--threads", "1", "--alone", "--out", str(out)])
