@@ -75,6 +75,18 @@ def test_a_resumed_run_remembers_the_plateau(tmp_path):
     assert [epoch.lr for epoch in result.history] == pytest.approx([1e-60] * 3 + [1e-61] * 2)
 
 
+def test_a_resumed_cosine_ends_with_the_same_bits(tmp_path):
+    options = {**SHORT, "schedule": "cosine"}
+    fit(Toy(), toy_data(), **options, folder=tmp_path / "straight")
+    data, _ = watch(toy_data(), "train", stopping_after(10))
+    with pytest.raises(Interrupted):
+        fit(Toy(), data, **options, folder=tmp_path / "broken")
+    fit(Toy(), toy_data(), **options, folder=tmp_path / "broken", resume=True)
+    assert everything(tmp_path / "broken") == everything(tmp_path / "straight")
+    with pytest.raises(DataError, match="started with epochs = 3, and cannot be resumed with 4"):
+        fit(Toy(), toy_data(), **{**options, "epochs": 4}, folder=tmp_path / "broken", resume=True)
+
+
 def test_resume_may_train_longer(tmp_path):
     longer = {**SHORT, "epochs": 5}
     fit(Toy(), toy_data(), **longer, folder=tmp_path / "straight")
@@ -180,16 +192,3 @@ def test_a_stop_without_a_folder_says_that_nothing_is_saved():
     with pytest.raises(Interrupted, match="without a folder nothing is saved") as caught:
         fit(Toy(), data, **SHORT)
     assert caught.value.signal_number == signal.SIGINT
-
-
-def test_a_checkpoint_of_version_0_1_0_can_be_resumed(tmp_path):
-    """It says "correct" where the score of any task now is."""
-    data, _ = watch(toy_data(), "train", stopping_after(4))
-    with pytest.raises(Interrupted):
-        fit(Toy(), data, **SHORT, folder=tmp_path / "broken")
-    content = checkpoint.read(tmp_path / "broken" / "checkpoint.h5")
-    content.training.state["sums"]["correct"] = content.training.state["sums"].pop("score")
-    checkpoint.write(content, tmp_path / "broken" / "checkpoint.h5")
-    fit(Toy(), toy_data(), **SHORT, folder=tmp_path / "broken", resume=True)
-    fit(Toy(), toy_data(), **SHORT, folder=tmp_path / "straight")
-    assert everything(tmp_path / "broken") == everything(tmp_path / "straight")

@@ -24,7 +24,7 @@ def numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
     "--config",
     "config_file",
     metavar="NAME|FILE",
-    help="paper, short, or a TOML file.  [default: that of the table in --out, or paper]",
+    help="paper, short, ablation, or a TOML file.  [default: that of the table in --out, or paper]",
 )
 @click.option("--data", "source", metavar="SPEC", help="As of `hstn train`.  [default: of the configuration, mnist]")
 @click.option("--out", metavar="FOLDER", help="[default: runs/table1, with --quick runs/table1-quick]")
@@ -50,12 +50,13 @@ def table1(
     One run after the other, each in a folder of its own under FOLDER. Stop it at any time, even without warning: the
     same command goes on where it was, and what is finished is not trained again. HSTN begins with the localisation
     network of the Affine-STN of the same seed. After every run, FOLDER has table1.md and table1.json, beside the
-    paper's numbers, curves.png, transformers.png and confusion.png.
+    paper's numbers, curves.png, transformers.png and confusion.png, and flows.png of several rows of HSTN.
 
     \b
     Examples:
       hstn data download mnist && hstn table1
       hstn table1 --config short --out runs/table1-short
+      hstn table1 --config ablation --out runs/ablation
       hstn table1 --only hstn --seeds 0
       hstn table1 --report
       hstn table1 --quick
@@ -124,7 +125,7 @@ def _print(facts: dict[str, Any]) -> None:
     from hstn_ref.cli.output import console
     from hstn_ref.table1 import report
 
-    title = f"Table 1. {report.REDUCED}" if facts["reduced"] else "Table 1"
+    title = f"{facts['title']}. {report.REDUCED}" if facts["reduced"] else facts["title"]
     table = Table(title=title, title_justify="left", title_style="bold")
     for i, heading in enumerate(report.HEADINGS):
         table.add_column(heading, justify="right" if 0 < i < 7 else "left")
