@@ -1,7 +1,7 @@
 """Vector instructions for the Numba voice: which the machine has, and how to emit them.
 
 Numba hands a code generator a builder of LLVM instructions. `Emitter` writes with it the few on whole vectors that
-simd.py is made of. Vectors that are wider than the machine's registers work too: LLVM splits them.
+simd.py and vectors.py are made of. Vectors that are wider than the machine's registers work too: LLVM splits them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Networks on the disk, alone or in the middle of their training: one HDF5 format for both.
 
     /                   attributes: format, version, package_version, model, options (JSON), dtype
+                        origin (JSON), of the networks of the package
     /weights            one data set a parameter, by its dotted name
     /training/state     only in a checkpoint of training; UTF-8 bytes of a JSON text
     /training/m         Adam's first moments, by parameter name
@@ -57,6 +58,7 @@ class Checkpoint:
     weights: Arrays
     training: TrainingState | None = None
     package_version: str = hstn_ref.__version__
+    origin: dict[str, Any] | None = None  # command, seed and result of the training, of the networks of the package
 
     @classmethod
     def of(cls, model: Network, training: TrainingState | None = None) -> Checkpoint:
@@ -137,6 +139,7 @@ def _encode(checkpoint: Checkpoint) -> bytes:
             ("model", checkpoint.model),
             ("options", json.dumps(checkpoint.options)),
             ("dtype", checkpoint.dtype),
+            *([("origin", json.dumps(checkpoint.origin))] if checkpoint.origin is not None else []),
         ):
             file.attrs[name] = np.bytes_(text)  # fixed length: only these are covered by a checksum
         file.attrs["version"] = VERSION
@@ -181,6 +184,7 @@ def _decode(file: h5py.File) -> Checkpoint:
         weights=_get(file["weights"]),
         training=training,
         package_version=_text(file, "package_version"),
+        origin=json.loads(_text(file, "origin")) if "origin" in file.attrs else None,
     )
 
 

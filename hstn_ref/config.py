@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hstn_ref.data.deformations import Deformation
+from hstn_ref.deformation import Deformation
 from hstn_ref.errors import FileError, UserError
 
 Config = TypeVar("Config")
@@ -40,6 +40,9 @@ class ConfigError(UserError, ValueError):
     """A key or a value of a configuration is not what it should be."""
 
 
+SCHEDULES = ("plateau", "cosine")
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """How `training.fit` trains.
@@ -47,9 +50,9 @@ class TrainingConfig:
     Adam, its learning rate and its division by 10 are the paper's; it is silent about the other numbers.
 
     lr_multipliers      by parameter-name prefix ("localisation"), a factor to lr; the longest prefix counts
-    patience            epochs without a lower validation loss after which lr is divided by 10
+    schedule            of lr: "plateau", the paper's, or "cosine", from lr to zero along half a cosine over `epochs`
+    patience            of "plateau": epochs without a lower validation loss after which lr is divided by 10
     reductions          training ends, before `epochs`, when lr has been divided so often for that reason
-    lr_drops            epochs after which lr is divided by 10 in any case
     seed                of weights, order of the images and dropout
     checkpoint_minutes  between checkpoints within an epoch; the end of an epoch always has one
     """
@@ -58,9 +61,9 @@ class TrainingConfig:
     batch_size: int = 64
     lr: float = 1e-4
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
+    schedule: str = "plateau"
     patience: int = 10
     reductions: int = 2
-    lr_drops: tuple[int, ...] = ()
     seed: int = 0
     checkpoint_minutes: float = 5.0
 
@@ -70,12 +73,19 @@ class TrainingConfig:
             _require(value >= 1, f"training.{name} is {value}, expected at least 1")
         _require(0 < self.lr < float("inf"), f"training.lr is {self.lr}, expected a positive number")
         _require(self.seed >= 0, f"training.seed is {self.seed}, expected at least 0")
-        for epoch in self.lr_drops:
-            _require(epoch >= 1, f"training.lr_drops has {epoch}, expected epochs from 1")
+        _require(
+            self.schedule in SCHEDULES,
+            f"training.schedule is {self.schedule!r}, expected one of {', '.join(SCHEDULES)}",
+        )
         minutes = self.checkpoint_minutes
         _require(minutes >= 0, f"training.checkpoint_minutes is {minutes}, expected at least 0")
         for name, x in self.lr_multipliers.items():
             _require(0 <= x < float("inf"), f"training.lr_multipliers.{name} is {x}, expected at least 0")
+
+    @property
+    def may_change(self) -> set[str]:
+        """What does not decide the bits of the steps that are done: it may change when a run is resumed."""
+        return {"checkpoint_minutes"} if self.schedule == "cosine" else {"checkpoint_minutes", "epochs"}
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def _picture(stages: dict[str, np.ndarray], heads: Sequence[tuple[str, str]], ti
             if i == 0:
                 axes.set_title(heads[n][0], fontsize=10, color=heads[n][1])
         if row.radius:
-            _draw_wheel(figure.add_subplot(grid[i, N]), row.radius)
+            draw_wheel(figure.add_subplot(grid[i, N]), row.radius)
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -191,8 +191,8 @@ def longest(motion: np.ndarray) -> float:
     return float(np.hypot(motion[..., 0, :, :], motion[..., 1, :, :]).max()) or 1.0
 
 
-def _draw_wheel(axes: Axes, radius: float) -> None:
-    """The legend of a row of colours."""
+def draw_wheel(axes: Axes, radius: float) -> None:
+    """The legend of colours whose full saturation is a motion of `radius` pixels."""
     axes.imshow(wheel(201), extent=(-1, 1, 1, -1))
     axes.set(xlim=(-1.3, 1.3), ylim=(1.5, -1.1))
     axes.set_axis_off()

@@ -22,8 +22,6 @@ from hstn_ref.history import Sums
 if TYPE_CHECKING:
     from hstn_ref.trainer import Trainer
 
-MAY_CHANGE = ("epochs", "lr_drops", "checkpoint_minutes")  # when a run is resumed
-
 
 def generators(model: Module) -> list[np.random.Generator]:
     """The random generators that the modules of a network draw from, each once."""
@@ -38,7 +36,7 @@ def capture(trainer: Trainer) -> Checkpoint:
         "config": to_dict(trainer.config),
         "data": _identity(trainer),
         "adam": {"t": optimiser.t, "lr": optimiser.lr},
-        "schedule": trainer.schedule.state(),
+        "plateau": trainer.plateau.state(),
         "generators": [generator.bit_generator.state for generator in trainer.generators],
         "step": trainer.step,
         "sums": asdict(trainer.sums),
@@ -63,26 +61,21 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, path: Path) -> None:
         m = [checkpoint.training.m[name] for name in trainer.parameters]
         v = [checkpoint.training.v[name] for name in trainer.parameters]
         trainer.optimiser.load_state({**state["adam"], "m": m, "v": v})
-        trainer.schedule.load_state(state["schedule"])
+        trainer.plateau.load_state(state["plateau"])
         for generator, stored in zip(trainer.generators, state["generators"], strict=True):
             generator.bit_generator.state = stored
-        trainer.step, trainer.sums = state["step"], _sums(state["sums"])
+        trainer.step, trainer.sums = state["step"], Sums(**state["sums"])
         trainer.history = [trainer.task.epoch(**epoch) for epoch in state["history"]]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: the state of training does not fit: {error}") from error
-
-
-def _sums(stored: dict[str, Any]) -> Sums:
-    """The sums of a checkpoint; version 0.1.0 wrote the score under the name "correct"."""
-    return Sums(**{"score" if name == "correct" else name: x for name, x in stored.items()})
 
 
 def _check_unchanged(trainer: Trainer, state: dict[str, Any], path: Path) -> None:
     """What decides the bits must be as it was."""
     present = {**to_dict(trainer.config), **_identity(trainer)}
     before = {**state["config"], **state["data"]}
-    for name in sorted(present.keys() | before.keys()):
-        if name not in MAY_CHANGE and present.get(name) != before.get(name):
+    for name in sorted((present.keys() | before.keys()) - trainer.config.may_change):
+        if present.get(name) != before.get(name):
             raise DataError(
                 f"{path}: the run was started with {name} = {before.get(name)}, "
                 f"and cannot be resumed with {present.get(name)}"

@@ -35,7 +35,6 @@ from hstn_ref.errors import DataError, FileError
 from hstn_ref.files import write_bytes
 from hstn_ref.history import read_history
 from hstn_ref.progress import announce
-from hstn_ref.resuming import MAY_CHANGE
 from hstn_ref.tasks import TASKS
 from hstn_ref.trainer import multipliers, under
 from hstn_ref.training import BEST, CHECKPOINT, HISTORY, Result, evaluate, fit
@@ -193,7 +192,8 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _check_unchanged(config: RunConfig, path: Path) -> None:
     """Raise ConfigError unless a run may go on with this configuration instead of the one in the file."""
-    free = {"threads", "data.source", "pretraining.epochs", *(f"training.{name}" for name in MAY_CHANGE)}
+    training = {f"training.{name}" for name in config.training.may_change}
+    free = {"threads", "data.source", "pretraining.epochs"} | training
     before, present = (flat(configuration.to_dict(c)) for c in (configuration.read(path), config))
     for name in sorted((before.keys() | present.keys()) - free):
         if before.get(name) != present.get(name):
@@ -260,7 +260,7 @@ def _draw(folder: Path, result: Result, data: DataSplits) -> None:
 
 def trained_networks() -> list[Path]:
     """The networks that come with the package, in the order of the paper's Table 1."""
-    files = (Path(__file__).parent / "weights" / f"{title}.h5" for title in models.TABLE_1)
+    files = (models.path_of(title) for title in models.TABLE_1)
     return [path for path in files if path.exists()]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import Tensor
-from autodiff.optim import Adam, ReduceOnPlateau
+from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
 from autodiff.tensor import first_non_finite
 from hstn_ref import checkpoint, resuming
 from hstn_ref.config import ConfigError, TrainingConfig, suggestion
@@ -46,11 +46,12 @@ class Trainer:
         self.parameters = dict(model.named_parameters())
         factors = multipliers(list(self.parameters), config.lr_multipliers)
         self.optimiser = Adam(self.parameters.values(), lr=config.lr, multipliers=factors)
-        self.schedule = ReduceOnPlateau(self.optimiser, patience=config.patience)
+        self.plateau = ReduceOnPlateau(self.optimiser, patience=config.patience)
         self.generators = resuming.generators(model)
         self.history: list[Any] = []  # of self.task.epoch
         self.step, self.sums = 0, Sums()
         self.steps = math.ceil(len(data.train) / config.batch_size)  # in an epoch; the last may be smaller
+        self.annealing = CosineAnnealing(self.optimiser, config.epochs * self.steps)
         self.saved_at = time.monotonic()
 
     @property
@@ -60,7 +61,7 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        return self.epoch >= self.config.epochs or self.schedule.reductions >= self.config.reductions
+        return self.epoch >= self.config.epochs or self.plateau.reductions >= self.config.reductions
 
     # The loop
 
@@ -91,6 +92,8 @@ class Trainer:
         if not math.isfinite(loss.item()):
             raise Diverged(self._divergence(loss))
         loss.backward()
+        if self.config.schedule == "cosine":
+            self.annealing.step(self.epoch * self.steps + self.step)
         self.optimiser.step()
         self.step += 1
         self.sums.loss += loss.item() * len(batch[0])
@@ -121,9 +124,8 @@ class Trainer:
                 seconds=sums.seconds + time.perf_counter() - start,
             )
         )
-        self.schedule.step(valid.loss)
-        if self.epoch in self.config.lr_drops:
-            self.optimiser.lr *= self.schedule.factor
+        if self.config.schedule == "plateau":
+            self.plateau.step(valid.loss)
         self.step, self.sums = 0, Sums()
         if self.folder:
             if best(self.history) is self.history[-1]:

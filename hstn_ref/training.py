@@ -47,9 +47,9 @@ def fit(
     batch_size: int = PAPER.batch_size,
     lr: float = PAPER.lr,
     lr_multipliers: Mapping[str, float] = PAPER.lr_multipliers,
+    schedule: str = PAPER.schedule,
     patience: int = PAPER.patience,
     reductions: int = PAPER.reductions,
-    lr_drops: tuple[int, ...] = PAPER.lr_drops,
     seed: int = PAPER.seed,
     checkpoint_minutes: float = PAPER.checkpoint_minutes,
     folder: str | os.PathLike[str] | None = None,
@@ -65,15 +65,15 @@ def fit(
 
     With a `folder`, it holds after every epoch the state of training (checkpoint.h5), the network of the
     best epoch (best.h5), and the history (history.jsonl). `resume` goes on from
-    checkpoint.h5 if there is one, to the same bits as without the break; only `epochs`,
-    `lr_drops` and `checkpoint_minutes` may differ from before. `quiet` shows no progress.
+    checkpoint.h5 if there is one, to the same bits as without the break; only `checkpoint_minutes` and, where they
+    do not decide the learning rate, `epochs` may differ from before. `quiet` shows no progress.
 
     Ctrl-C (SIGINT) or SIGTERM ends the step, saves, and raises Interrupted. Raises FileError if the folder
     cannot be written or holds a run already; DataError if its checkpoint does not fit; ConfigError (a
     ValueError) for arguments out of range; Diverged when the loss is not finite any more.
     """
     config = TrainingConfig(
-        epochs, batch_size, lr, lr_multipliers, patience, reductions, lr_drops, seed, checkpoint_minutes
+        epochs, batch_size, lr, lr_multipliers, schedule, patience, reductions, seed, checkpoint_minutes
     )
     trainer = Trainer(model, data, config, None if folder is None else Path(folder))
     trainer.prepare(resume)

@@ -1,32 +1,67 @@
-"""Keep what counts of training runs: small files under docs/results/, the weights in the package.
+"""Keep what counts of training: small files under docs/results/, the weights in the package.
 
     .venv/bin/python scripts/keep_results.py runs/mnist docs/results/cluttered_mnist --weights
+    .venv/bin/python scripts/keep_results.py runs/table1 docs/results/table1 --weights
 
-For every finished run in the first folder: config.toml, history.jsonl, result.json and the pictures go to a folder of
-its name in the second; with --weights, best.h5 becomes hstn_ref/weights/NAME.h5. Prints a table of all runs for the
-page of results.
+The first folder holds finished runs of `hstn train`: of each, config.toml, history.jsonl, result.json and the
+pictures go to a folder of its name in the second, and a table of all runs for the page of results is printed. Or it is
+the folder of `hstn table1`: its report becomes the page docs/results/table1.md, and its figures and numbers go to
+docs/results/table1/.
+
+With --weights, the networks become hstn_ref/weights/TITLE.h5, with command, seed and result inside: of a table those of
+its rows in the paper, of several seeds the one with the highest validation accuracy.
 """
 
 import argparse
 import json
+import re
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-KEPT = ("config.toml", "history.jsonl", "result.json", "curves.png", "stages.png")
+from hstn_ref import checkpoint, models
+
+KEPT = ("config.toml", "history.jsonl", "result.json", "curves.png", "stages.png")  # of a run
+REPORT = ("table1.toml", "table1.json", "*.png")  # of a table, beside table1.md
+ORIGIN = ("command", "commit", "seed", "epochs", "data", "images", "accuracy", "cross_entropy", "valid_accuracy")
+LIMIT = 15e6  # bytes of all weights together
 
 
-def keep(run: Path, target: Path, weights: bool) -> dict:
-    """Copy the small files of one run, and the network if `weights`; returns its result."""
+def keep_runs(folder: Path, target: Path) -> dict[Path, dict]:
+    """Copy the small files of all finished runs; returns their results by folder."""
+    results = {}
+    for path in sorted(folder.glob("*/result.json")):
+        kept = target / path.parent.name
+        kept.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            shutil.copyfile(path.parent / name, kept / name)
+        results[path.parent] = json.loads(path.read_text())
+    return results
+
+
+def keep_table(folder: Path, target: Path) -> dict[Path, dict]:
+    """Copy the report of a table; returns the results of the networks to ship, by folder."""
     target.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
-        shutil.copyfile(run / name, target / name)
-    result = json.loads((run / "result.json").read_text())
-    if weights:
-        folder = ROOT / "hstn_ref" / "weights"
-        folder.mkdir(exist_ok=True)
-        shutil.copyfile(run / "best.h5", folder / f"{result['model']}.h5")
-    return result
+    for pattern in REPORT:
+        for path in folder.glob(pattern):
+            shutil.copyfile(path, target / path.name)
+    page = re.sub(r"\]\((\w+\.png)\)", rf"]({target.name}/\1)", (folder / "table1.md").read_text())
+    target.with_suffix(".md").write_text(page)
+    best = {}
+    for row in models.TABLE_1:
+        runs = {path.parent: json.loads(path.read_text()) for path in folder.glob(f"{row}/seed-*/result.json")}
+        if runs:
+            run = max(runs, key=lambda path: (runs[path]["valid_accuracy"], -runs[path]["seed"]))
+            best[run] = runs[run]
+    return best
+
+
+def ship(run: Path, result: dict, weights: Path) -> None:
+    """Write the network of a run among those of the package."""
+    network = replace(checkpoint.read(run / "best.h5"), origin={name: result[name] for name in ORIGIN})
+    weights.mkdir(exist_ok=True)
+    checkpoint.write(network, weights / f"{result['title']}.h5")
 
 
 def table(results: list[dict]) -> str:
@@ -35,20 +70,33 @@ def table(results: list[dict]) -> str:
     for r in sorted(results, key=lambda r: r["accuracy"]):
         epochs = " + ".join(str(n) for n in r["epochs"].values())
         numbers = f"{r['accuracy']:.4f} | {r['cross_entropy']:.4f} | {r['parameters']:,} | {epochs}"
-        lines.append(f"| {r['model']} | {numbers} | `{r['command']}` |")
+        lines.append(f"| {r['title']} | {numbers} | `{r['command']}` |")
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None, weights: Path = models.WEIGHTS) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--weights", action="store_true")
-    options = parser.parse_args()
-    finished = sorted(path.parent for path in options.runs.glob("*/result.json"))
-    if not finished:
-        parser.error(f"{options.runs} has no finished runs: none has a result.json")
-    print(table([keep(run, options.target / run.name, options.weights) for run in finished]))
+    options = parser.parse_args(arguments)
+    report = options.runs / "table1.json"
+    if report.exists():
+        if options.weights and json.loads(report.read_text())["reduced"]:
+            parser.error(f"{options.runs} is a reduced table: its networks are not worth shipping")
+        results = keep_table(options.runs, options.target)
+    else:
+        results = keep_runs(options.runs, options.target)
+        if not results:
+            parser.error(f"{options.runs} has no finished runs: none has a result.json")
+        print(table(list(results.values())))
+    if options.weights:
+        for run, result in results.items():
+            ship(run, result, weights)
+        size = sum(path.stat().st_size for path in weights.glob("*.h5"))
+        print(f"The weights of the package: {size / 1e6:.1f} MB")
+        if size > LIMIT:
+            sys.exit(f"more than {LIMIT / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def test_the_layers_are_those_of_the_networks(monkeypatch):
 
     for kind in (nn.Conv2d, nn.ConvTranspose2d):
         monkeypatch.setattr(kind, "forward", spy(kind, kind.forward))
-    for name, preset in NETWORKS.values():
-        model = models.build(name, **({"preset": preset} if preset else {})).eval()
+    for name, options in NETWORKS.values():
+        model = models.build(name, **options).eval()
         with no_grad():
             model(np.zeros((1, 1, 60, 60), np.float32))
     assert {tuple(layer[:5]) for layer in LAYERS} == met
@@ -72,6 +72,17 @@ def test_a_measurement(one_small_case):
     assert row["gflops"] == pytest.approx(3 * 2 * SMALL.layer.gflop / row["ours"]["median"])
     assert result["peak_gflops"]["1"] > row["gflops"]
     assert told == [(0, 1), (0, 1)]
+
+
+def test_the_peak_is_the_best_of_the_whole_run(one_small_case, monkeypatch):
+    """It is measured before every case, so a moment in which others compute too does not decide."""
+    monkeypatch.setattr(running, "cases", lambda parts, threads: [SMALL] * 3)
+    ask, found = running.Worker.ask, iter([90.0, 101.0, 50.0])
+    monkeypatch.setattr(
+        running.Worker, "ask", lambda self, **command: next(found) if "peak" in command else ask(self, **command)
+    )
+    result = running.bench(["layers"], threads=[1], rounds=1, against=[])
+    assert result["peak_gflops"] == {"1": 101.0}
 
 
 def test_the_command_writes_json_and_a_chart(one_small_case, tmp_path):

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -73,6 +74,15 @@ def test_everything_in_a_training_checkpoint_comes_back(tmp_path):
     assert_same_arrays(found.training.v, wanted.training.v)
     assert found.training.state == wanted.training.state
     assert (found.model, found.options, found.dtype) == (wanted.model, wanted.options, wanted.dtype)
+
+
+def test_the_origin_of_a_network_is_told(tmp_path):
+    origin = {"command": "hstn train", "seed": 3, "accuracy": 0.5}
+    network = Checkpoint.of(models.CNN(image_size=(28, 28)))
+    checkpoint.write(network, tmp_path / "of_unknown_origin.h5")
+    checkpoint.write(replace(network, origin=origin), tmp_path / "c.h5")
+    assert checkpoint.read(tmp_path / "of_unknown_origin.h5").origin is None
+    assert checkpoint.read(tmp_path / "c.h5").origin == origin
 
 
 def test_a_training_checkpoint_is_a_model_file_too(tmp_path):

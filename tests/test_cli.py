@@ -1,6 +1,7 @@
 """The command `hstn`: golden paths in this process and as a real one, and every error as one sentence."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -133,14 +134,15 @@ def test_flags_override_the_file(place, tmp_path):
         f'threads = 1\n[data]\nsource = "{place}/d.h5"\n[model]\nname = "cnn"\noptions = {{ padding = "same" }}\n'
         "[training]\nepochs = 7\nlr = 0.5\nbatch_size = 20\nlr_multipliers = { classifier = 0.5 }\n"
     )
-    flags = ["--epochs", "2", "--lr", "1e-3", "--seed", "5", "--lr-drop", "1", "--lr-multiplier", "classifier.0=0.25"]
-    run("train", "--config", tmp_path / "c.toml", *flags, "--out", tmp_path / "run", "--quiet")
+    flags = ["--epochs", "2", "--lr", "1e-3", "--seed", "5", "--lr-multiplier", "classifier.0=0.25"]
+    run("train", "--config", tmp_path / "c.toml", *flags, "--schedule", "cosine", "--out", tmp_path / "run", "--quiet")
     saved = config.read(tmp_path / "run" / "config.toml")
     assert (saved.training.epochs, saved.training.lr, saved.training.seed) == (2, 1e-3, 5)
     assert saved.training.batch_size == 20
     assert saved.training.lr_multipliers == {"classifier": 0.5, "classifier.0": 0.25}
     assert saved.model.options["padding"] == "same"
-    assert [epoch.lr for epoch in read_history(tmp_path / "run" / "history.jsonl")] == pytest.approx([1e-3, 1e-4])
+    rates = [epoch.lr for epoch in read_history(tmp_path / "run" / "history.jsonl")]  # 2 steps an epoch
+    assert rates == pytest.approx([1e-3 * math.cos(math.pi * t / 8) ** 2 for t in (1, 3)])
 
 
 def test_hstn_begins_with_the_localisation_network_of_the_first_stage(place, tmp_path):
@@ -318,6 +320,14 @@ def test_every_network_of_the_package_is_found_and_loads():
     found = runs.trained_networks()
     assert sorted(found) == sorted((Path(runs.__file__).parent / "weights").glob("*.h5"))
     assert [path.stem for path in found] == [models.load(path).title for path in found]
+    assert [models.load(path.stem).options for path in found] == [models.load(path).options for path in found]
+
+
+def test_a_network_of_the_package_is_judged_by_its_name(place):
+    shown = run("evaluate", "cnn", "hstn", "--data", "embedded", "--threads", "1").output
+    assert "cnn" in shown and "hstn" in shown and "0.96" in shown
+    message = error_of("evaluate", "./cnn", "--data", place / "d.h5")  # a path is no name
+    assert message == "cannot read the checkpoint cnn: No such file or directory"
 
 
 def test_a_c_stn_has_no_one_localisation_network(place, tmp_path):

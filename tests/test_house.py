@@ -22,6 +22,7 @@ FLOORS = {
     "autodiff.kinks": 0,
     "autodiff.llvm": 0,
     "autodiff.simd": 0,
+    "autodiff.vectors": 0,
     "autodiff.cuda": 0,
     "autodiff.ops": 1,
     "autodiff.nn": 2,

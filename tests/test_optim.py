@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, use
-from autodiff.optim import Adam, ReduceOnPlateau
+from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
 
 STEPS = 12
 
@@ -111,6 +111,41 @@ def test_numpy_options_do_not_promote(option, eps_hat):
     assert x.dtype == optimiser.m[0].dtype == optimiser.v[0].dtype == np.float32
 
 
+@pytest.mark.parametrize("eps_hat", [False, True])
+def test_the_voices_agree_on_all_parameters_together(eps_hat):
+    """Long, short and empty ones, two dtypes; then gradients that lie in memory otherwise or are of another dtype."""
+    rng = np.random.default_rng(0)
+    kinds = [((2500,), np.float32), ((70, 30), np.float32), ((), np.float32), ((0,), np.float32), ((1100,), np.float64)]
+    starts = [rng.standard_normal(shape).astype(dtype) for shape, dtype in kinds]
+    gradients = [[rng.standard_normal(shape).astype(dtype) for shape, dtype in kinds] for _ in range(3)]
+    gradients[1][0], gradients[1][1] = np.repeat(gradients[1][0], 2)[::2], np.asfortranarray(gradients[1][1])
+    gradients[2][0] = gradients[2][0].astype(np.float64)
+    found = []
+    for voice in ("reference", "cpu"):
+        xs = [Tensor(start, requires_grad=True) for start in starts]
+        adam = Adam(xs, lr=0.1, eps=1e-3, eps_hat=eps_hat, multipliers=range(1, 6))
+        with use(voice):
+            for step in gradients:
+                for x, g in zip(xs, step, strict=True):
+                    x.grad = Tensor(g)
+                adam.step()
+                xs[1].data = np.asfortranarray(xs[1].data)
+        found.append([*(x.data for x in xs), *adam.m, *adam.v])
+    for expected, result in zip(*found, strict=True):
+        assert result.shape == expected.shape
+        # about ten roundings a step of numbers of size 1; the reference computes with the float64 gradient as it is
+        assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    for start, x in zip(starts, xs, strict=True):
+        assert x.dtype == start.dtype and not np.shares_memory(x.data, start)
+    assert_array_equal(starts[0], np.random.default_rng(0).standard_normal(2500).astype(np.float32))
+
+
+def test_a_gradient_has_the_shape_of_its_parameter():
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    with pytest.raises(ValueError, match=r"^Adam: a gradient \(3,\) of a parameter \(2, 3\)$"):
+        run(Adam([x]), [x], [[[1.0, 2.0, 3.0]]])
+
+
 def test_a_parameter_without_a_gradient_is_left_alone():
     xs = [Tensor(np.ones(2), requires_grad=True) for _ in range(2)]
     run(Adam(xs), xs, [[[1.0, 1.0], None]])
@@ -172,6 +207,23 @@ def test_parameters_and_multipliers_must_fit():
         Adam([])
     with pytest.raises(ValueError, match=r"^Adam: 2 multipliers for 1 parameters$"):
         Adam([x], multipliers=[1.0, 2.0])
+
+
+# Cosine
+
+
+def test_a_cosine_goes_from_lr_to_0():
+    adam = optimiser(0.2)
+    schedule, rates = CosineAnnealing(adam, 4), []
+    for t in range(4):
+        schedule.step(t)
+        rates.append(adam.lr)
+    assert_allclose(rates, [0.2, 0.1 + 0.1 / 2**0.5, 0.1, 0.1 - 0.1 / 2**0.5], rtol=1e-15)
+
+
+def test_a_cosine_needs_steps():
+    with pytest.raises(ValueError, match=r"^CosineAnnealing: 0 steps, expected at least 1$"):
+        CosineAnnealing(optimiser(), 0)
 
 
 # Plateau

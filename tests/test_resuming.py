@@ -75,6 +75,18 @@ def test_a_resumed_run_remembers_the_plateau(tmp_path):
     assert [epoch.lr for epoch in result.history] == pytest.approx([1e-60] * 3 + [1e-61] * 2)
 
 
+def test_a_resumed_cosine_ends_with_the_same_bits(tmp_path):
+    options = {**SHORT, "schedule": "cosine"}
+    fit(Toy(), toy_data(), **options, folder=tmp_path / "straight")
+    data, _ = watch(toy_data(), "train", stopping_after(10))
+    with pytest.raises(Interrupted):
+        fit(Toy(), data, **options, folder=tmp_path / "broken")
+    fit(Toy(), toy_data(), **options, folder=tmp_path / "broken", resume=True)
+    assert everything(tmp_path / "broken") == everything(tmp_path / "straight")
+    with pytest.raises(DataError, match="started with epochs = 3, and cannot be resumed with 4"):
+        fit(Toy(), toy_data(), **{**options, "epochs": 4}, folder=tmp_path / "broken", resume=True)
+
+
 def test_resume_may_train_longer(tmp_path):
     longer = {**SHORT, "epochs": 5}
     fit(Toy(), toy_data(), **longer, folder=tmp_path / "straight")

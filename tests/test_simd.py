@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.testing import assert_allclose, assert_array_equal
 
-from autodiff import llvm, simd
+from autodiff import llvm, simd, vectors
 
 # (1) and (2) sum at most 50 products of numbers of size 1 to 4.
 ATOL = {np.float32: 1e-4, np.float64: 1e-12}
@@ -112,12 +112,12 @@ def test_copy(dtype, shape, to_step, x_step, at):
     to, expected = np.zeros(600, dtype), np.zeros(600, dtype)
     for i, j in np.ndindex(shape):
         expected[at + 131 * i + to_step * j] = max(x[7 + 140 * i + x_step * j] + 0.5, 200)
-    simd.copy(to, at, (131, to_step), x, 7, (140, x_step), shape, dtype(0.5), dtype(200))
+    vectors.copy(to, at, (131, to_step), x, 7, (140, x_step), shape, dtype(0.5), dtype(200))
     assert_array_equal(to, expected)
 
 
 MATRIX = np.array([[1, 0, -1, 0.5], [0, 0, 0, 2], [-1, 3, 1, 0]])
-mix = simd.linear_map(MATRIX)
+mix = vectors.linear_map(MATRIX)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -134,7 +134,7 @@ def test_linear_map(dtype, count, at):
 
 def test_a_floor_lets_nan_pass():
     x, to = np.array([np.nan, -1, 2, np.nan, 0.0]), np.zeros(5)
-    simd.copy(to, 0, (1, 1), x, 0, (1, 1), (1, 5), 0.0, 0.0)
+    vectors.copy(to, 0, (1, 1), x, 0, (1, 1), (1, 5), 0.0, 0.0)
     assert_array_equal(to, [np.nan, 0, 2, np.nan, 0])
 
 
@@ -142,7 +142,7 @@ def test_a_floor_lets_nan_pass():
 @given(count=st.integers(0, 200), at=st.integers(0, 9))
 def test_sum_of(dtype, count, at):
     x = np.random.default_rng(0).standard_normal(300).astype(dtype)
-    assert_allclose(simd.sum_of(x, at, count), x[at : at + count].sum(dtype=np.float64), atol=ATOL[dtype])
+    assert_allclose(vectors.sum_of(x, at, count), x[at : at + count].sum(dtype=np.float64), atol=ATOL[dtype])
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_register_bits(features, bits):
 def test_the_width_is_the_one_that_numba_compiles_for():
     """Numba can be told to compile for a smaller machine than this one."""
     ran = subprocess.run(
-        [sys.executable, "-c", "from autodiff import simd; print(simd.BITS, simd.VECTORS)"],
+        [sys.executable, "-c", "from autodiff import llvm, simd; print(llvm.BITS, simd.VECTORS)"],
         env={**os.environ, "NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
         capture_output=True,
         text=True,
@@ -166,5 +166,5 @@ def test_the_width_is_the_one_that_numba_compiles_for():
 
 @pytest.mark.parametrize("filters, vectors", [(simd.FILTERS, simd.VECTORS), (simd.FEW_FILTERS, simd.MANY_VECTORS)])
 def test_the_tiles_fit_into_the_registers(filters, vectors):
-    assert filters * vectors + vectors + 1 <= simd.REGISTERS == (32 if simd.BITS == 512 else 16)
+    assert filters * vectors + vectors + 1 <= simd.REGISTERS == (32 if llvm.BITS == 512 else 16)
     assert llvm.BYTES * 8 == llvm.BITS

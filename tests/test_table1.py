@@ -1,6 +1,7 @@
 """The table on a few images: end to end, after interruptions, from a part, and every error as one sentence."""
 
 import json
+import shutil
 import tomllib
 from dataclasses import replace
 
@@ -11,8 +12,9 @@ from PIL import Image
 from hstn_ref import checkpoint, models, runs
 from hstn_ref import config as run_configuration
 from hstn_ref.data import ArrayDataset, DataSplits, open_data, write_dataset
+from hstn_ref.plots import WRONG
 from hstn_ref.stopping import Interrupted
-from hstn_ref.table1 import configuration, figures, report, running
+from hstn_ref.table1 import configuration, figures, flows, report, running
 
 from .test_cli import error_of, kill_after, run
 from .toy import everything
@@ -104,25 +106,26 @@ def test_a_table_is_trained_and_written(table):
     assert text.count("| finished |") == 1 and text.count("| **1 of 2 runs finished** |") == 2
 
 
-def test_the_figures_of_a_table(table, tmp_path, undrawn):
-    folder, _ = table
-    drawn = undrawn(configuration.read(folder / "table1.toml"), folder, facts_of(folder))
-    assert set(drawn) == {"curves.png", "transformers.png", "confusion.png"}
-    for name in drawn:
-        with Image.open(folder / name) as image:
-            assert image.format == "PNG" and image.width > 300
-        (folder / name).unlink()
-
-
 def test_every_network_is_shown_with_the_same_ten_images(place):
     networks = {name: models.build(name, image_size=(36, 36)).eval() for name in ("cnn", "affine_stn")}
     figure = figures.transformers(networks, open_data(place / "d.h5").test)
     grid = np.reshape(figure.axes, (3, 10))
     assert [axes.get_ylabel() for axes in grid[:, 0]] == ["input", "cnn", "affine_stn"]
+    for true, *found in ([axes.title for axes in column] for column in grid.T):
+        assert [t.get_color() == WRONG for t in found] == [t.get_text() != true.get_text() for t in found]
     for column in grid.T:  # untrained networks move nothing
         first, *others = (axes.images[0].get_array() for axes in column)
         assert all(np.array_equal(first, other) for other in others)
     assert [len(axes.collections) for axes in grid[:, 0]] == [0, 0, 2]  # the lines of x and of y
+
+
+def test_the_grid_is_drawn_where_it_was_moved_to():
+    """p takes its value from p + (2, 0), so the lines x = 3, 9, ... of the image are seen 2 pixels to the left."""
+    axes = figures.Figure().subplots()
+    figures._draw_grid(axes, np.broadcast_to(np.array([2.0, 0.0]).reshape(2, 1, 1), (2, 20, 30)))
+    along_x, along_y = (np.concatenate([path.vertices for path in c.get_paths()]) for c in axes.collections)
+    assert np.unique(along_x[:, 0].round(6)).tolist() == [1, 7, 13, 19, 25]
+    assert np.unique(along_y[:, 1].round(6)).tolist() == [3, 9, 15]
 
 
 def test_the_confusion_shows_errors_only():
@@ -130,6 +133,87 @@ def test_the_confusion_shows_errors_only():
     figure = figures.confusion({"a": matrix})
     assert figure.axes[0].get_title() == "a: 18 errors of 88"
     assert {text.get_text() for text in figure.axes[0].texts} == {"2"}
+
+
+class Flowing:
+    """A network whose flow is the same for every image."""
+
+    def __init__(self, w):
+        self.w, self.seen = w, 0
+
+    def stages(self, images):
+        self.seen += len(images)
+        return {"flow": np.repeat(self.w[None], len(images), axis=0)}
+
+
+def test_a_flow_is_measured_by_its_definition():
+    """u = x^2 / 8, v = -2 y on 5 x 4 pixels: gradients (2 x + 1) / 8 and 2, laplacian 1/4; v mirrors, so all folds."""
+    y, x = np.mgrid[:5, :4].astype(np.float32)
+    dataset = ArrayDataset(np.zeros((300, 5, 4), np.uint8), np.zeros(300, int))
+    network = Flowing(np.stack([x**2 / 8, -2 * y]))
+    found = flows.measure(network, dataset)
+    assert network.seen == 256
+    lengths = [((j * j / 8) ** 2 + (2 * i) ** 2) ** 0.5 for i in range(5) for j in range(4)]
+    assert found["length"] == pytest.approx(sum(lengths) / 20)
+    assert found["smoothness"] == pytest.approx((1 + 3 + 5) / 8 / 3 + 2)
+    assert (found["bending_energy"], found["folding"]) == (0.25, 1.0)
+    assert flows.measure(Flowing(np.zeros((2, 5, 4))), dataset)["folding"] == 0
+
+
+@pytest.fixture
+def two_of_hstn(table, tmp_path):
+    """A table with a second row of HSTN, whose network is that of the first; its configuration and its folder."""
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    config = configuration.read(folder / "table1.toml")
+    row = replace(config.rows["flow"], options={"preset": "tiny", "alpha": 0.5}, localisation_from=None)
+    shutil.copytree(folder / "flow", folder / "other")
+    path = folder / "other" / "seed-0" / "result.json"
+    result = json.loads(path.read_text())
+    result["options"]["alpha"] = 0.5
+    path.write_text(json.dumps(result))
+    return replace(config, title="Two flows", rows={**config.rows, "other": row}), folder
+
+
+def test_several_rows_of_hstn_are_compared(two_of_hstn):
+    config, folder = two_of_hstn
+    facts = report.write(config, folder)
+    first, other = facts["flows"]
+    assert first["settings"] == {"alpha": 0.0, "begins with": "affine_stn"}
+    assert other["settings"] == {"alpha": 0.5, "begins with": "nothing"}
+    assert first["length"] == other["length"] > 0
+    text = (folder / "table1.md").read_text()
+    assert text.startswith("# Two flows\n") and text.count(f"| {first['length']:.3g} |") == 2
+    assert "| other | 0.5 | nothing |" in text
+    assert json.loads((folder / "table1.json").read_text())["flows"] == facts["flows"]
+
+
+def test_the_figures_of_a_table(two_of_hstn, undrawn):
+    config, folder = two_of_hstn
+    drawn = undrawn(config, folder, report.write(config, folder))
+    assert set(drawn) == {"curves.png", "transformers.png", "confusion.png", "flows.png"}
+    for name in drawn:
+        with Image.open(folder / name) as image:
+            assert image.format == "PNG" and image.width > 300
+
+
+def test_one_row_of_hstn_is_not_compared(table):
+    assert facts_of(table[0])["flows"] == []
+    assert "## The flows" not in (table[0] / "table1.md").read_text()
+
+
+def test_every_flow_is_shown_beside_what_the_classifier_sees(place):
+    networks = {name: models.HSTN("tiny", image_size=(36, 36)).eval() for name in ("a", "b")}
+    moves = {"localisation.12.bias": np.array([1, 0, 2 / 17.5, 0, 1, 0], np.float32)}  # by 2 pixels along x
+    networks["b"].load_state(networks["b"].state() | moves)
+    figure = figures.flows(networks, open_data(place / "d.h5").test)
+    grid = np.reshape(figure.axes, (3, 9))
+    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["input", "a", "b"]
+    for row, shift in zip(grid[1:], (0, 2), strict=True):
+        for given, warped, flow in zip(grid[0, :-1:2], row[:-1:2], row[1::2], strict=True):
+            expected, found = (axes.images[0].get_array() for axes in (given, warped))
+            np.testing.assert_allclose(found[:, : 36 - shift], expected[:, shift:], atol=1e-5)
+            assert np.all(np.asarray(flow.images[0].get_array()) == 1)  # white: the flow of an untrained network
+        assert row[-1].texts[0].get_text() == "rim: 1 px"
 
 
 def test_the_options_and_rates_of_a_row_are_its_own(table):
@@ -165,6 +249,7 @@ def test_a_table_killed_in_the_middle_ends_with_the_same_bits(place, table, tmp_
     """Killed without warning in the second run; the third begins with it."""
     begin = ["table1", "--config", str(place / "small.toml"), "--out", str(tmp_path / "t"), "--seeds", "0"]
     assert kill_after("epoch 1/2", begin)
+    assert facts_of(tmp_path / "t")["rows"][0]["finished"] == 1  # reported when it was finished
     run("table1", "--out", tmp_path / "t", "--report", "--quiet")
     row = facts_of(tmp_path / "t")["rows"][1]
     assert (row["accuracy"], row["finished"]) == (None, 0)
@@ -175,6 +260,31 @@ def test_a_table_killed_in_the_middle_ends_with_the_same_bits(place, table, tmp_
         a, b = (checkpoint.read(folder / row / "seed-0" / "best.h5").weights for folder in (tmp_path / "t", table[0]))
         assert all(np.array_equal(a[name], b[name]) for name in b)
     assert "**1 of 2 runs finished**" in (tmp_path / "t" / "table1.md").read_text()
+
+
+def test_a_folder_that_was_moved_goes_on(table, tmp_path, monkeypatch):
+    """HSTN has begun with a network at a path that is gone."""
+    folder = shutil.copytree(table[0], tmp_path / "moved")
+    run_of = folder / "flow" / "seed-0"
+    (run_of / "result.json").unlink()
+    met = []
+    monkeypatch.setattr("hstn_ref.runs.train", lambda run, *arguments, resume, **options: met.append((run, resume)))
+    running.train(configuration.read(folder / "table1.toml"), folder, seeds=[0], quiet=True)
+    ((config, resume),) = met
+    begun = run_configuration.read(run_of / "config.toml")
+    assert resume and config.pretraining == begun.pretraining != run_configuration.PretrainingConfig()
+
+
+def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_path):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    shutil.copytree(folder / "cnn" / "seed-0", folder / "cnn" / "seed-7")
+    config = configuration.read(folder / "table1.toml")
+    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
+    assert "| 0, 1, 7 | finished |" in text and "cannot be compared" not in text
+    path = folder / "cnn" / "seed-7" / "result.json"
+    path.write_text(path.read_text().replace('"data": {', '"data": {"only_the_first": 8, '))
+    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
+    assert "**The runs have different data and cannot be compared.**" in text
 
 
 def test_a_report_of_nothing_says_so(place, tmp_path):
@@ -212,6 +322,16 @@ def test_quick_says_everywhere_that_it_is_reduced(place, tmp_path, monkeypatch):
     assert message.startswith(f"{tmp_path}/table1.toml has ")
 
 
+def test_quick_is_two_epochs_of_one_seed_for_every_row(place):
+    config = configuration.read(place / "small.toml")
+    slow = replace(config.rows["affine_stn"], training={"epochs": 9, "lr": 0.5})
+    training = {**config.training, "lr": 0.25}
+    quick = replace(config, training=training, rows={**config.rows, "affine_stn": slow}).quick()
+    found = [quick.run(row, 0).training for row in quick.rows]
+    assert [(training.epochs, training.lr) for training in found] == [(2, 0.25), (2, 0.5), (2, 0.25)]
+    assert quick.seeds == (0,) and (quick.data.source, quick.data.images) == ("embedded", 512)
+
+
 def test_ctrl_c_says_how_to_go_on(place, tmp_path, monkeypatch):
     def stopped(*arguments, **options):
         raise Interrupted("saved", 15)
@@ -221,7 +341,7 @@ def test_ctrl_c_says_how_to_go_on(place, tmp_path, monkeypatch):
     assert done.stderr == f"\nhstn: stopped and saved; continue with: hstn table1 --out {tmp_path}\n"
 
 
-@pytest.mark.parametrize("name", configuration.SHIPPED)
+@pytest.mark.parametrize("name", ["paper", "short"])
 def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
     config = configuration.read(name)
     assert list(config.rows) == list(models.TABLE_1) == list(report.PAPER) == list(report.TITLES)
@@ -229,6 +349,22 @@ def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
         made = config.run(row, 0).model
         assert made.name == model and options.items() <= made.options.items()
     assert config.rows["hstn"].localisation_from == "affine_stn"
+
+
+def test_the_ablation_changes_one_thing_at_a_time():
+    """But for the row without any penalty; it says that it is reduced."""
+    config = configuration.read("ablation")
+    paper = {"alpha": 0.01, "beta": 1.0, "norm": "l1"}
+    made = {row: config.run(row, 0).model.options for row in config.rows if config.rows[row].model == "hstn"}
+    found = {row: {name: x for name, x in options.items() if paper.get(name, x) != x} for row, options in made.items()}
+    assert found == {
+        "hstn": {}, "beta_0": {"beta": 0}, "beta_10x": {"beta": 10}, "alpha_0": {"alpha": 0},
+        "alpha_10x": {"alpha": 0.1}, "no_penalty": {"alpha": 0, "beta": 0}, "norm_l2": {"norm": "l2"},
+        "norm_squared": {"norm": "squared"}, "no_first_stage": {},
+    }  # fmt: skip
+    afresh = [row for row in made if config.rows[row].localisation_from is None]
+    assert afresh == ["no_first_stage"] and config.run("no_first_stage", 0).pretraining.epochs == 0
+    assert config.reduced and config.data.images == 8000
 
 
 def test_the_paper_is_the_default():
@@ -248,6 +384,7 @@ def test_the_paper_is_the_default():
         (("seeds = [0, 1]", "seeds = [0, 0]"), "seeds is [0, 0], expected different numbers from 0"),
         (('from = "affine_stn"', 'from = "affine"'), "rows.flow.localisation_from is 'affine', expected the name of"),
         (('model = "affine_stn"', 'model = "affine_stn"\nlocalisation_from = "cnn"'), "rows.affine_stn.localis"),
+        (('model = "cnn"', 'model = "hstn"\nlocalisation_from = "flow"'), "rows.cnn.localisation_from is 'flow', exp"),
         (("[rows.cnn]", '[rows."../x"]'), "rows.../x: the name is that of a folder"),
         (("[rows.", "[[rows."), "the file is not valid TOML"),
     ],

@@ -106,10 +106,11 @@ def test_a_plateau_divides_the_learning_rate_by_10_and_ends_training():
     assert lrs(found) == pytest.approx([1e-30] * 3 + [1e-31] * 2)
 
 
-def test_drops_divide_the_learning_rate_by_10():
-    assert lrs(fit(Toy(), toy_data(), **{**SHORT, "epochs": 4}, lr_drops=(1, 3))) == pytest.approx(
-        [1e-2, 1e-3, 1e-3, 1e-4]
-    )
+def test_a_cosine_ends_at_0_whatever_the_loss():
+    """7 steps an epoch; an epoch's learning rate is that of its last step."""
+    options = {**SHORT, "lr": 1e-30, "epochs": 4, "schedule": "cosine"}
+    t = np.array([6, 13, 20, 27])
+    assert lrs(fit(Toy(), toy_data(), **options, patience=1)) == pytest.approx(1e-30 * np.cos(np.pi * t / 56) ** 2)
 
 
 def test_multipliers_go_by_the_longest_prefix_in_whole_words():

@@ -24,7 +24,7 @@ class Adam:
 
         x <- x - lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)                        (4)
 
-    (1) to (4) are computed in one pass over each parameter, by the voice that computes the ops.
+    (1) to (4) are computed for all parameters together, by the voice that computes the ops.
     `multipliers` gives each parameter its own multiple of lr. A parameter without a gradient is left as it is;
     the step count t is one for all.
     """
@@ -54,19 +54,24 @@ class Adam:
         self.v = [np.zeros_like(x.data) for x in self.parameters]
 
     def step(self) -> None:
-        """One update of every parameter that has a gradient."""
+        """One update of every parameter that has a gradient. Raises ValueError if one has another shape."""
         self.t += 1
         c1, c2 = (1 - b**self.t for b in self.betas)
         factor, root = (math.sqrt(c2) / c1, 1.0) if self.eps_hat else (1 / c1, 1 / math.sqrt(c2))
-        for i, x in enumerate(self.parameters):
-            if x.grad is None:
-                continue
-            g = x.grad.data if isinstance(x.grad, Tensor) else x.grad
-            kernels = backend.choose(__name__, x.data)
-            lr = float(self.lr) * self.multipliers[i]
-            x.data, self.m[i], self.v[i] = kernels.adam(
-                x.data, self.m[i], self.v[i], g, *self.betas, lr * factor, root, self.eps
-            )
+        moved = [i for i, x in enumerate(self.parameters) if x.grad is not None]
+        if not moved:
+            return
+        xs, grads = [self.parameters[i].data for i in moved], [self.parameters[i].grad for i in moved]
+        gs: list[Any] = [g.data if isinstance(g, Tensor) else g for g in grads]
+        for x, g in zip(xs, gs, strict=True):
+            if x.shape != g.shape:
+                raise ValueError(f"Adam: a gradient {g.shape} of a parameter {x.shape}")
+        ms, vs = [self.m[i] for i in moved], [self.v[i] for i in moved]
+        rates = [float(self.lr) * self.multipliers[i] * factor for i in moved]
+        kernels = backend.choose(__name__, xs[0])
+        new = kernels.adam(xs, ms, vs, gs, *self.betas, rates, root, self.eps)
+        for i, x, m, v in zip(moved, *new, strict=True):
+            self.parameters[i].data, self.m[i], self.v[i] = x, m, v
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -85,6 +90,24 @@ class Adam:
                 raise ValueError(f"Adam: the state's {name} has shapes {shapes[0]}, expected {shapes[1]}")
         self.t, self.lr = int(state["t"]), float(state["lr"])
         self.m, self.v = ([np.array(a) for a in state[name]] for name in ("m", "v"))
+
+
+class CosineAnnealing:
+    """Lower the learning rate along half a cosine, from what it is to zero, over T steps.
+
+        lr_t = lr/2 (1 + cos(pi t / T))             t = 0, 1, ..., T - 1
+
+    Loshchilov and Hutter 2016 (SGDR), equation (5), one period.
+    """
+
+    def __init__(self, optimiser: Adam, steps: int):
+        if steps < 1:
+            raise ValueError(f"CosineAnnealing: {steps} steps, expected at least 1")
+        self.optimiser, self.steps, self.lr = optimiser, steps, optimiser.lr
+
+    def step(self, t: int) -> None:
+        """To be called before step t of the optimiser, counted from 0."""
+        self.optimiser.lr = self.lr / 2 * (1 + math.cos(math.pi * t / self.steps))
 
 
 class ReduceOnPlateau:

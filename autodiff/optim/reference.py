@@ -1,4 +1,4 @@
-"""A step of Adam on one parameter: the mathematics. cpu.py computes the same in one pass over the memory.
+"""A step of Adam, for each parameter: the mathematics. cpu.py computes the same in one pass over the memory.
 
     m <- b1 m + (1 - b1) g                                                                                          (1)
     v <- b2 v + (1 - b2) g^2                                                                                        (2)
@@ -12,8 +12,9 @@ and root = 1.
 import numpy as np
 
 
-def adam(x, m, v, g, b1, b2, rate, root, eps):
-    """The new x, m and v; the arrays that are given stay as they are."""
-    m = b1 * m + (1 - b1) * g  # (1)
-    v = b2 * v + (1 - b2) * (g * g)  # (2)
-    return x - rate * m / (np.sqrt(v) * root + eps), m, v  # (3)
+def adam(xs, ms, vs, gs, b1, b2, rates, root, eps):
+    """The new x, m and v of all parameters; the arrays that are given stay as they are."""
+    ms = [b1 * m + (1 - b1) * g for m, g in zip(ms, gs, strict=True)]  # (1)
+    vs = [b2 * v + (1 - b2) * (g * g) for v, g in zip(vs, gs, strict=True)]  # (2)
+    steps = [rate * m / (np.sqrt(v) * root + eps) for rate, m, v in zip(rates, ms, vs, strict=True)]
+    return [x - step for x, step in zip(xs, steps, strict=True)], ms, vs  # (3)

@@ -7,26 +7,28 @@
     found.motion           # (2, H, W) pixels, target(p) ~ source(p + motion(p))
     found.warp_points(xy)  # where points of the source lie in the target
 
-Read in this order: search (the affine part), refinement (the flow), result.
+Read in this order: search (the affine part), refinement (the flow), network, result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hstn_ref.alignment.refinement import refine, refinement_levels
-from hstn_ref.alignment.result import Alignment
-from hstn_ref.alignment.search import affine_search, search_levels
+from hstn_ref.alignment.network import load_aligner, network_answer
+from hstn_ref.alignment.refinement import refined, refinement_levels
+from hstn_ref.alignment.result import Alignment, Answer, split
+from hstn_ref.alignment.search import affine_search, search_levels, starts
 from hstn_ref.flow import brox, ldof, sift_flow
 from hstn_ref.flow.pairs import each_pair
-from hstn_ref.motion.coordinates import pixels
+from hstn_ref.motion import affine_motion
 
 __all__ = ["ENGINES", "Alignment", "align"]
 
-ENGINES = ("optimise", "brox", "sift_flow", "ldof")
+ENGINES = ("optimise", "network", "brox", "sift_flow", "ldof")
 SMALLEST = 16  # pixels, the least height and width
 OVERLAP = 0.5  # the least share of the target that lies inside the source
 FOLDING = 0.05  # the greatest share of folded squares: pairs that belong together have about 0, others more
@@ -34,64 +36,79 @@ FLOWS = {"brox": brox, "sift_flow": sift_flow, "ldof": ldof}
 
 
 def align(
-    source: Any, target: Any, *, engine: str = "optimise", progress: Callable[[int, int], None] | None = None
+    source: Any,
+    target: Any,
+    *,
+    engine: str = "optimise",
+    checkpoint: str | Path | None = None,
+    refine: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Alignment:
     """The motion with target(p) ~ source(p + motion(p)), and what follows from it.
 
     Images are (H, W) or (C, H, W), C = 1 or 3, channels first, of any real dtype and in any unit, at least 16x16;
     a picture with its channels last is `picture.transpose(2, 0, 1)`.
 
-    engine     "optimise": an affine motion (search.py) and a flow on top of it (refinement.py), without training;
-               rotations up to 40 degrees and shifts up to a third of the image are within its reach
-               "brox", "sift_flow", "ldof": the flows of `hstn_ref.flow`; theta is the affine motion nearest to them
-    progress   called with (steps done, all steps) now and then
+    engine      "optimise": an affine motion (search.py) and a flow on top of it (refinement.py), without training;
+                rotations up to 40 degrees and shifts up to a third of the image are within its reach
+                "network": one pass of a trained network (network.py), on images resampled to its size
+                "brox", "sift_flow", "ldof": the flows of `hstn_ref.flow`
+                theta of all but the first is the affine motion nearest to the motion
+    checkpoint  of the network, a file of `hstn train --task align`; None is the one that the package carries
+    refine      whether "optimise" goes on where another engine ends, from one start instead of many
+    progress    called with (steps done, all steps) of "optimise" now and then
 
     The same images give the same result, bit for bit. Raises ValueError for an unknown engine, images of different or
-    unfit shapes, constant images, NaN, and where no alignment was found; TypeError for numbers that are not real.
+    unfit shapes, constant images, NaN, where no alignment was found, and for a checkpoint without a network that aligns
+    or for another engine; FileError (an OSError) for one that cannot be read; TypeError for numbers that are not real.
     """
     if engine not in ENGINES:
         raise ValueError(f"align: engine is {engine!r}, expected one of {', '.join(ENGINES)}")
+    if checkpoint is not None and engine != "network":
+        raise ValueError(f"align: checkpoint is {str(checkpoint)!r}, engine {engine!r} has no use for one")
     source, target = np.array(source), np.array(target)  # copies: the result keeps them
     for side, image in (("source", source), ("target", target)):
         _check_image(side, image)
-    thetas: list[np.ndarray] = []
+    model = load_aligner(checkpoint) if engine == "network" else None
+    answers: list[Answer] = []
 
     def estimate(s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        shape = t.shape[1:]
-        done, steps = 0, len(search_levels(shape)) + len(refinement_levels(shape))
+        if model is not None:
+            answers.append(network_answer(model, s, t))
+        elif engine != "optimise":
+            answers.append(split(FLOWS[engine](s, t)))
+        if engine == "optimise" or refine:
+            answers.append(optimised(s, t, answers[-1] if answers else None, progress))
+        return answers[-1][1]
 
-        def tick() -> None:
-            nonlocal done
-            done += 1
-            if progress is not None:
-                progress(done, steps)
-
-        thetas.append(affine_search(s, t, tick))
-        return refine(s, t, thetas[0], tick)
-
-    if engine == "optimise":
-        flow = each_pair("align", source, target, SMALLEST, estimate)
-        found = Alignment(source, target, thetas[0], flow)
-    else:
-        motion = each_pair("align", source, target, SMALLEST, FLOWS[engine])
-        found = Alignment(source, target, *split(motion))
-    _check_found(found, engine)
+    each_pair("align", source, target, SMALLEST, estimate)
+    found = Alignment(source, target, *answers[-1])
+    _check_found(found, whole_pixels=engine == "sift_flow" and not refine)
     return found
 
 
-def split(motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """theta (6,) of the affine motion nearest to motion (2, H, W) by least squares, and the rest; float32."""
-    _, H, W = motion.shape
-    grid = pixels((H, W), "normalised", np.dtype(np.float64))  # (3, H W)
-    s = np.array([[W - 1], [H - 1]]) / 2
-    uv = motion.reshape(2, -1) / s
-    change = np.linalg.solve(grid @ grid.T, grid @ uv.T).T  # (2, 3)
-    theta = change + np.array([[1, 0, 0], [0, 1, 0]])
-    rest = motion - (s * (change @ grid)).reshape(motion.shape)
-    return theta.ravel().astype(np.float32), rest.astype(np.float32)
+def optimised(
+    source: np.ndarray, target: np.ndarray, start: Answer | None, progress: Callable[[int, int], None] | None
+) -> Answer:
+    """The engine "optimise", from many starts or from one; images (C, H, W) float32, 0..255."""
+    shape = target.shape[1:]
+    done, steps = 0, len(search_levels(shape)) + len(refinement_levels(shape))
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, steps)
+
+    if start is None:
+        theta = affine_search(source, target, starts(shape), tick)
+        return theta, refined(source, target, theta, np.zeros((2, *shape), np.float32), tick)
+    theta = affine_search(source, target, start[0][None], tick)
+    before, after = (affine_motion(x[None], shape).data[0] for x in (start[0], theta))
+    return theta, refined(source, target, theta, before + start[1] - after, tick)
 
 
-def _check_found(found: Alignment, engine: str) -> None:
+def _check_found(found: Alignment, *, whole_pixels: bool) -> None:
     """Raise ValueError where the images do not seem to show the same."""
     overlap = 1 - found.outside.mean()
     if overlap < OVERLAP:
@@ -99,7 +116,7 @@ def _check_found(found: Alignment, engine: str) -> None:
             f"align: no alignment was found, only {overlap:.0%} of the target would lie inside the source, expected "
             f"{OVERLAP:.0%}"
         )
-    if engine != "sift_flow" and found.folding > FOLDING:  # whole pixels always fold somewhere
+    if not whole_pixels and found.folding > FOLDING:  # they always fold somewhere
         raise ValueError(
             f"align: no alignment was found, the best motion folds in {found.folding:.0%} of the image (residual "
             f"{found.residual:.3g}, before {found.residual_before:.3g}); do both images show the same?"

@@ -26,9 +26,24 @@ from autodiff.ops import bilinear_sample
 from hstn_ref import motion as motions
 from hstn_ref.alignment.light import light
 from hstn_ref.flow.variational import inside
+from hstn_ref.motion.coordinates import pixels
 
 ITERATIONS = 200  # of (1), at most
 TOLERANCE = 1e-6  # pixels, of (1)
+
+Answer = tuple[np.ndarray, np.ndarray]  # theta and flow of an Alignment
+
+
+def split(motion: np.ndarray) -> Answer:
+    """theta (6,) of the affine motion nearest to motion (2, H, W) by least squares, and the rest; float32."""
+    _, H, W = motion.shape
+    grid = pixels((H, W), "normalised", np.dtype(np.float64))  # (3, H W)
+    s = np.array([[W - 1], [H - 1]]) / 2
+    uv = motion.reshape(2, -1) / s
+    change = np.linalg.solve(grid @ grid.T, grid @ uv.T).T  # (2, 3)
+    theta = change + np.array([[1, 0, 0], [0, 1, 0]])
+    rest = motion - (s * (change @ grid)).reshape(motion.shape)
+    return theta.ravel().astype(np.float32), rest.astype(np.float32)
 
 
 @dataclass(frozen=True)

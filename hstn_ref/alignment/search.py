@@ -41,14 +41,13 @@ RATE = 0.02  # its learning rate on the coarsest level, halved from level to lev
 OVERLAP = 0.5  # the least share of the target that must be inside the source
 
 
-def affine_search(source: np.ndarray, target: np.ndarray, tick: Callable[[], None]) -> np.ndarray:
+def affine_search(source: np.ndarray, target: np.ndarray, thetas: np.ndarray, tick: Callable[[], None]) -> np.ndarray:
     """The theta (6,) that minimises (1), normalised coordinates, float32; images (C, H, W) float32, 0..255.
 
-    `tick` is called after every level. Raises ValueError where no start keeps enough overlap.
+    It descends from thetas (K, 6), see `starts`. `tick` is called after every level. Raises ValueError where no start
+    keeps enough overlap.
     """
-    shape = target.shape[1:]
-    thetas = starts(shape)
-    for k, size in enumerate(search_levels(shape)):
+    for k, size in enumerate(search_levels(target.shape[1:])):
         thetas, energies = _descend(resize(source, size), resize(target, size), thetas, RATE / 2**k)
         order = np.argsort(energies, kind="stable")[: KEPT[min(k, len(KEPT) - 1)]]
         thetas = thetas[order]

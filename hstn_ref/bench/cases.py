@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-NETWORKS = {  # name: model and preset
-    "CNN": ("cnn", None),
-    "Affine-STN": ("affine_stn", None),
-    "HSTN small": ("hstn", "small"),
-    "HSTN paper": ("hstn", "paper"),
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {  # name: model and options
+    "CNN": ("cnn", {}),
+    "Affine-STN": ("affine_stn", {}),
+    "TPS-STN": ("tps_stn", {}),
+    "C-STN-4": ("c_stn", {"steps": 4}),
+    "HSTN small": ("hstn", {"preset": "small"}),
+    "HSTN paper": ("hstn", {"preset": "paper"}),
 }
 
 
@@ -46,6 +48,11 @@ LAYERS = (
     Layer(1, 60, 20, 5, gradient_x=False),  # localisation
     Layer(20, 28, 20, 5),
     Layer(20, 12, 20, 5),
+    Layer(32, 58, 32, 3),  # localisation of TPS-STN, after the first of the CNN
+    Layer(32, 28, 64, 3),
+    Layer(64, 26, 64, 3),
+    Layer(64, 12, 128, 3),
+    Layer(128, 10, 128, 3),
     Layer(1, 60, 16, 3, "same"),  # flow generator, small
     Layer(16, 30, 32, 3, "same"),
     Layer(32, 15, 64, 1, "same"),

@@ -35,9 +35,9 @@ def data(case: Case, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
 
 def network(case: Case, dtype: str = "float32") -> Any:
     """The network, moved a little from its start: there, all samples lie on pixels, where the sampler has its kinks."""
-    name, preset = NETWORKS[case.name]
-    size: dict[str, Any] = {"image_size": (case.size, case.size), "dtype": dtype}
-    model, rng = models.build(name, **size, **({"preset": preset} if preset else {})), np.random.default_rng(1)
+    name, options = NETWORKS[case.name]
+    model = models.build(name, **options, image_size=(case.size, case.size), dtype=dtype)
+    rng = np.random.default_rng(1)
     for parameter in model.parameters():
         parameter.data = parameter.data + rng.normal(0, 0.01, parameter.shape).astype(parameter.dtype)
     return model

@@ -10,11 +10,14 @@ import numpy as np
 from autodiff.llvm import BITS, BYTES
 from autodiff.simd import FILTERS, VECTORS, correlate_tile
 
-TAPS, TILES, ROUNDS = 144, 20_000, 5
+TAPS, TILES, ROUNDS = 144, 4_000, 50  # a round takes about a millisecond: some are not interrupted
 
 
 def peak(threads: int) -> float:
-    """GFLOP/s in float32 of so many threads, the best of a few rounds."""
+    """GFLOP/s in float32 of so many threads, the best of many short rounds.
+
+    On a shared machine that still depends on the moment: measure now and then, and keep the largest.
+    """
     numba.set_num_threads(threads)
     lanes = BYTES // 4
     x, weight = np.ones(2048, np.float32), np.ones(TAPS * FILTERS, np.float32)

@@ -25,8 +25,8 @@ def set_threads(count: int) -> None:
 
 def network(case: Case, dtype: str = "float32") -> torch.nn.Module:
     """The network with the same numbers as ours."""
-    name, preset = NETWORKS[case.name]
-    model = pytorch.build(name, preset or "", image_size=(case.size, case.size))
+    name, options = NETWORKS[case.name]
+    model = pytorch.build(name, **options, image_size=(case.size, case.size))
     model.to(getattr(torch, dtype))
     model.load_state_dict({k: torch.from_numpy(v) for k, v in ours.network(case, dtype).state().items()})
     return model

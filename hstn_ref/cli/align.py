@@ -13,11 +13,15 @@ import click
 @click.option("--out", metavar="FOLDER", default="aligned", show_default=True, help="Where the results go.")
 @click.option(
     "--engine",
-    type=click.Choice(["optimise", "brox", "sift_flow", "ldof"]),
+    type=click.Choice(["optimise", "network", "brox", "sift_flow", "ldof"]),
     default="optimise",
     show_default=True,
     help="How the motion is found.",
 )
+@click.option(
+    "--checkpoint", metavar="FILE", help="Of hstn train --task align, instead of the network that comes along."
+)
+@click.option("--refine", is_flag=True, help="Let optimise go on where another engine ends.")
 @click.option(
     "--format",
     "form",
@@ -30,9 +34,18 @@ import click
 @click.option("--resample", is_flag=True, help="Bring SOURCE to the size of TARGET first.")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def align(
-    source: str, target: str, out: str, engine: str, form: str, points: str | None, resample: bool, quiet: bool
+    source: str,
+    target: str,
+    out: str,
+    engine: str,
+    checkpoint: str | None,
+    refine: bool,
+    form: str,
+    points: str | None,
+    resample: bool,
+    quiet: bool,
 ) -> None:
-    """Find the motion that brings one image onto another, without training.
+    """Find the motion that brings one image onto another.
 
     Images are PNG, JPEG, TIFF or BMP files; 16 bits are rounded to 8. Writes to FOLDER the source warped onto the
     target, the motion (pixels, x first: target(p) is like source(p + motion(p))), its inverse, its Jacobian
@@ -41,6 +54,7 @@ def align(
     \b
     Examples:
       hstn align monday.png friday.png
+      hstn align monday.png friday.png --engine network --refine
       hstn align monday.png friday.png --points landmarks.csv --format npy --out monday_on_friday
     """
     import warnings
@@ -71,7 +85,11 @@ def align(
     with Progress(console=screen, disable=quiet or not screen.is_terminal, transient=True) as bar:
         task = bar.add_task("aligning")
         found = hstn_ref.align(
-            *pair, engine=engine, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            *pair,
+            engine=engine,
+            checkpoint=checkpoint,
+            refine=refine,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always", NotConverged)

@@ -33,18 +33,19 @@ def evaluate(
 ) -> None:
     """Judge trained networks on test images, or on pairs of images, made as by `hstn train --task align`.
 
-    CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`.
+    CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`, or the name of a network that
+    comes with the package, such as hstn.
 
     \b
     Examples:
+      hstn evaluate hstn
       hstn evaluate runs/hstn/best.h5 --figure stages.png
       hstn evaluate runs/*/best.h5 --data mnist/ --json results.json
     """
     if figure and len(checkpoints) > 1:
         raise click.UsageError("--figure draws one network, but there are several checkpoints.")
     from autodiff.memory import keep_freed_memory
-    from hstn_ref import machine, runs
-    from hstn_ref.checkpoint import load_model
+    from hstn_ref import machine, models, runs
     from hstn_ref.cli.output import print_results
     from hstn_ref.data import open_data, open_pairs
     from hstn_ref.errors import DataError
@@ -54,13 +55,13 @@ def evaluate(
     keep_freed_memory()
     announce_compilation()
     machine.set_threads(threads)
-    networks = [load_model(path) for path in checkpoints]
+    networks = [models.load(name) for name in checkpoints]
     kinds = {(network.task, network.options.get("channels", 1), network.image_size) for network in networks}
     if len(kinds) > 1 and any(task == "align" for task, _, _ in kinds):
         raise DataError("the checkpoints differ in task, channels or size of images, expected those of one kind")
     task, channels, size = kinds.pop()
     test = (open_data(source) if task == "classify" else open_pairs(source, size=size, channels=channels)).test
-    results = [{"name": path, **runs.judge(path, test, batch_size)} for path in checkpoints]
+    results = [{"name": name, **runs.judge(models.path_of(name), test, batch_size)} for name in checkpoints]
     titles = {result["title"] for result in results}
     if len(titles) == len(results):  # short names, if they tell the rows apart
         results = [{**result, "name": result["title"]} for result in results]

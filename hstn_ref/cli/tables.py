@@ -98,7 +98,7 @@ def make(
         report.write(config, folder, command=command)
         advice = f"stopped and saved; continue with: hstn {name} --out {shlex.quote(str(folder))}"
         raise Interrupted(advice, interruption.signal_number) from interruption
-    _print(report, f"Table {name.removeprefix('table')}", report.write(config, folder, command=command))
+    _print(report, report.write(config, folder, command=command))
     click.echo(f"Written: {folder / name}.md, {folder / name}.json")
     for sentence in failed:
         click.echo(f"hstn: error: {sentence}", err=True)
@@ -122,13 +122,12 @@ def _configuration(
     return config.quick() if reduced else config
 
 
-def _print(report: ModuleType, title: str, facts: dict[str, Any]) -> None:
+def _print(report: ModuleType, facts: dict[str, Any]) -> None:
     from rich.table import Table
 
     from hstn_ref.cli.output import console
 
-    if facts["reduced"]:
-        title = f"{title}. {report.REDUCED}"
+    title = f"{facts['title']}. {report.REDUCED}" if facts["reduced"] else facts["title"]
     table = Table(title=title, title_justify="left", title_style="bold")
     for i in report.BRIEF:
         table.add_column(report.HEADINGS[i], justify="right" if 0 < i < len(report.HEADINGS) - 1 else "left")

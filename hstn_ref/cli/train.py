@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hstn_ref import config as configuration
-from hstn_ref.config import RunConfig, TrainingConfig
+from hstn_ref.config import SCHEDULES, RunConfig, TrainingConfig
 from hstn_ref.errors import FileError
 
 DEFAULT = TrainingConfig()
@@ -87,6 +87,12 @@ def height_and_width(ctx: click.Context, parameter: click.Parameter, text: str |
     help="A factor to the learning rate of some parameters, e.g. localisation=0.1; may be repeated.",
 )
 @click.option(
+    "--schedule",
+    type=click.Choice(SCHEDULES),
+    help="Of the learning rate: divided by 10 on a plateau, or to zero along half a cosine.  "
+    f"[default: {DEFAULT.schedule}]",
+)
+@click.option(
     "--patience",
     type=int,
     help="Epochs without a lower validation loss after which the learning rate is divided by 10.  "
@@ -96,14 +102,6 @@ def height_and_width(ctx: click.Context, parameter: click.Parameter, text: str |
     "--reductions",
     type=int,
     help=f"Divisions of the learning rate after which training ends.  [default: {DEFAULT.reductions}]",
-)
-@click.option(
-    "--lr-drop",
-    "lr_drops",
-    metavar="EPOCH",
-    type=int,
-    multiple=True,
-    help="An epoch after which the learning rate is divided by 10 in any case; may be repeated.",
 )
 @click.option("--seed", type=int, help=f"Of weights, order and dropout.  [default: {DEFAULT.seed}]")
 @click.option("--pretrain-epochs", type=int, help="Of HSTN's first stage; 0 leaves it out.  [default: as --epochs]")
@@ -132,9 +130,9 @@ def train(
     batch_size: int | None,
     lr: float | None,
     lr_multipliers: dict[str, Any],
+    schedule: str | None,
     patience: int | None,
     reductions: int | None,
-    lr_drops: tuple[int, ...],
     seed: int | None,
     pretrain_epochs: int | None,
     localisation_from: str | None,
@@ -183,9 +181,9 @@ def train(
         "training.batch_size": batch_size,
         "training.lr": lr,
         "training.lr_multipliers": lr_multipliers,
+        "training.schedule": schedule,
         "training.patience": patience,
         "training.reductions": reductions,
-        "training.lr_drops": lr_drops or None,
         "training.seed": seed,
         "training.checkpoint_minutes": checkpoint_minutes,
         "pretraining.epochs": pretrain_epochs,

@@ -31,23 +31,12 @@ import numpy as np
 
 from autodiff import Tensor, no_grad
 from autodiff.ops import bilinear_sample
+from hstn_ref.deformation import Deformation
 
 MARGIN = 4  # sigmas: how far the elastic field reaches beyond the target on every side, so that (5) finds it there
 DRAWS = 100  # of fields, until one does not fold
 SLOPE = 0.9  # of (4)
 TOLERANCE = 1e-6  # pixels, of (5)
-
-
-@dataclass(frozen=True)
-class Deformation:
-    """How far images are deformed. Every range is uniform; lengths are in pixels."""
-
-    rotation: float = 15.0  # degrees, either way
-    scale: float = 0.15  # s is in 1 - scale .. 1 + scale
-    shear: float = 0.0  # k is in -shear .. shear
-    shift: float = 0.1  # t is in -shift .. shift of the target's width and height
-    rms: float = 1.5  # of |e|, pixels
-    sigma: float = 8.0  # of the Gaussian in (3), pixels
 
 
 @dataclass(frozen=True)

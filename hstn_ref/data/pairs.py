@@ -31,6 +31,7 @@ from hstn_ref.data.images import each_image, load_photographs, to_grey
 from hstn_ref.data.opening import EMBEDDED
 from hstn_ref.errors import DataError
 
+SMALLEST = 8  # pixels, height and width of a pair
 LARGEST = 4  # the largest zoom: an image is kept no larger than it needs
 HELD_OUT = 0.1  # the share of the images that validation gets, and the test: none of them is trained with
 FEW = 20  # fewer images serve all three: one or two that are held out say little
@@ -57,9 +58,7 @@ class ImagePairs:
     ) -> None:
         if count < 1 or len(images) == 0:
             raise DataError(f"pairs: {count} pairs from {len(images)} images, expected at least one of each")
-        self.image_size = (int(image_size[0]), int(image_size[1]))
-        if min(self.image_size) < 2:
-            raise DataError(f"pairs: images of {self.image_size} pixels, expected at least 2x2")
+        self.image_size = _checked(image_size)
         self._copies = [_copies(image, self.image_size) for image in images]
         self._count, self._fresh = count, fresh
         self._seed, self._stream = natural(seed, name="seed"), natural(stream, name="stream")
@@ -122,6 +121,7 @@ def open_pairs(
     """
     if channels not in (1, 3):
         raise DataError(f"pairs: {channels} channels, expected 1 (grey) or 3 (colour)")
+    size = _checked(size)
     digest, images = hashlib.sha256(), []
     named: Iterable[tuple[str, np.ndarray]] = load_photographs().items() if spec == EMBEDDED else each_image(spec)
     for _, image in named:
@@ -150,6 +150,13 @@ def open_pairs(
     }
     train_pairs, valid_pairs, test_pairs = splits
     return DataSplits(train_pairs, valid_pairs, test_pairs, attributes)
+
+
+def _checked(size: Sequence[int]) -> tuple[int, int]:
+    H, W = (int(side) for side in size)
+    if min(H, W) < SMALLEST:
+        raise DataError(f"pairs: images of {H}x{W} pixels, expected at least {SMALLEST}x{SMALLEST}")
+    return H, W
 
 
 def _zoom(image: np.ndarray, size: tuple[int, int]) -> float:

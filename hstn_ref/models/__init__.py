@@ -38,6 +38,8 @@ TABLE_1: dict[str, tuple[str, dict[str, Any]]] = {  # the rows of the paper's Ta
     "hstn": ("hstn", {}),
 }
 
+WEIGHTS = Path(__file__).parents[1] / "weights"  # the trained networks that come with the package, by `title`
+
 __all__ = [
     "CNN",
     "CSTN",
@@ -46,6 +48,7 @@ __all__ = [
     "MODELS",
     "TABLE_1",
     "TPSSTN",
+    "WEIGHTS",
     "AffineSTN",
     "FlowGenerator",
     "Network",
@@ -53,6 +56,7 @@ __all__ = [
     "SpatialTransformer",
     "build",
     "load",
+    "path_of",
 ]
 
 
@@ -74,8 +78,16 @@ def build(name: str, **options: Any) -> Network:
     return MODELS[name](**options)
 
 
-def load(path: str | Path) -> Network:
-    """The network saved at `path` by `model.save` or by training, in evaluation mode."""
+def load(network: str | Path) -> Network:
+    """The network saved at a path by `model.save` or by training, in evaluation mode.
+
+    A name of TABLE_1 ("cnn", ..., "hstn") stands for the trained network of the package. Raises as `load_model`.
+    """
     from hstn_ref import checkpoint
 
-    return checkpoint.load_model(path)
+    return checkpoint.load_model(path_of(network))
+
+
+def path_of(network: str | Path) -> Path:
+    """The file of the network of the package that has this name; any other path as it is."""
+    return WEIGHTS / f"{network}.h5" if network in TABLE_1 else Path(network)

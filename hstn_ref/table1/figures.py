@@ -1,4 +1,4 @@
-"""The figures of a table: training curves of all rows, what they do to the same images, confusion matrices."""
+"""The figures of a table: training curves of all rows, what they do to the same images, confusion matrices, flows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hstn_ref.checkpoint import load_model
 from hstn_ref.data import Dataset
 from hstn_ref.history import Epoch, read_history
 from hstn_ref.models import Network
-from hstn_ref.plots import CELL, MARK, WRONG, save_figure
+from hstn_ref.plots import CELL, MARK, WRONG, draw_motion, draw_wheel, longest, save_figure
 from hstn_ref.table1.configuration import TableConfig
 from hstn_ref.table1.running import folder_of
 from hstn_ref.training import BEST, HISTORY
 
-PICTURED = 10  # test images, the first ones
+PICTURED, FLOWS = 10, 4  # test images, the first ones: of all rows, and with their flow
 GRID = 6  # pixels between the lines of the deformed grid
 
 
@@ -42,6 +42,11 @@ def draw(config: TableConfig, out: Path, facts: dict[str, Any]) -> dict[str, str
         matrices = {row["title"]: _confusion(row) for row, _ in done}
         save_figure(confusion(matrices, title=f"{note}errors on the test images"), out / "confusion.png")
         drawn["confusion.png"] = f"{note}confusion matrices, summed over the seeds, without the diagonal"
+        compared = {row["title"]: networks[row["title"]] for row in facts["flows"]}
+        if compared:
+            title = f"{note}what each network gives to its classifier, its prediction, and its flow"
+            save_figure(flows(compared, test, title=title), out / "flows.png")
+            drawn["flows.png"] = f"{title}; the rim of a wheel is the longest vector of its row"
     return drawn
 
 
@@ -83,6 +88,33 @@ def transformers(networks: dict[str, Network], dataset: Dataset, *, title: str =
             _show(axes, stages.get("output", images)[n, 0], str(found[n]), wrong=found[n] != labels[n])
             if "motion" in stages:
                 _draw_grid(axes, stages["motion"][n])
+        row[0].set_ylabel(name, fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def flows(networks: dict[str, Network], dataset: Dataset, *, title: str = "") -> Figure:
+    """Networks of HSTN, a row each: the same images as they are for the classifier, and beside them the flow alone.
+
+    A wrong prediction is red. The colours of the flow have a scale a row: its wheel has the longest vector at the rim.
+    """
+    images, labels = dataset.batch(np.arange(min(FLOWS, len(dataset))))
+    N, rows = len(images), 1 + len(networks)
+    figure = Figure(figsize=(1.3 + CELL * (2 * N + 1), 0.5 + 1.2 * CELL * rows), layout="constrained")
+    grid = figure.subplots(rows, 2 * N + 1, squeeze=False)
+    for axes, image, label in zip(grid[0, :-1:2], images, labels, strict=True):
+        _show(axes, image[0], str(label))
+    for axes in [*grid[0, 1::2], grid[0, -1]]:
+        axes.set_axis_off()
+    grid[0, 0].set_ylabel("input", fontsize=9)
+    for row, (name, network) in zip(grid[1:], networks.items(), strict=True):
+        stages, found = network.stages(images), np.argmax(network(images).data, axis=1)
+        radius = longest(stages["flow"])
+        for n, (warped, flow) in enumerate(zip(row[:-1:2], row[1::2], strict=True)):
+            _show(warped, stages["output"][n, 0], str(found[n]), wrong=found[n] != labels[n])
+            draw_motion(flow, stages["flow"][n], radius)
+            flow.set(xticks=[], yticks=[])
+        draw_wheel(row[-1], radius)
         row[0].set_ylabel(name, fontsize=9)
     figure.suptitle(title, fontsize=11)
     return figure

@@ -1,4 +1,4 @@
-"""The table from what is finished: table1.json with everything, table1.md to read, and three figures.
+"""The table from what is finished: table1.json with everything, table1.md to read, and the figures.
 
 The spread of several seeds is their standard deviation, with n - 1. The times of HSTN are without its first stage,
 which is the Affine-STN of the same table.
@@ -15,6 +15,7 @@ from hstn_ref import config as configuration
 from hstn_ref import machine, runs
 from hstn_ref.files import write_bytes
 from hstn_ref.history import read_history
+from hstn_ref.table1 import flows
 from hstn_ref.table1.configuration import TableConfig
 from hstn_ref.table1.running import finished, folder_of
 from hstn_ref.training import HISTORY
@@ -52,6 +53,7 @@ def write(config: TableConfig, out: Path, *, command: str = "") -> dict[str, Any
     from hstn_ref.table1 import figures
 
     facts = collect(config, out)
+    facts["flows"] = flows.compare(config, out, facts["rows"])
     facts |= {"command": command, "commit": machine.commit(), "machine": machine.describe()}
     drawn = figures.draw(config, out, facts)
     write_bytes(out / "table1.json", (json.dumps(facts, indent=2) + "\n").encode())
@@ -77,7 +79,8 @@ def collect(config: TableConfig, out: Path) -> dict[str, Any]:
                 "runs": found,
             }
         )
-    return {"reduced": config.reduced, "configuration": configuration.to_dict(config), "rows": rows}
+    head = {"title": config.title, "reduced": config.reduced, "configuration": configuration.to_dict(config)}
+    return {**head, "rows": rows}
 
 
 def _seeds(config: TableConfig, out: Path, row: str) -> list[int]:
@@ -105,7 +108,7 @@ def together(values: list[float]) -> dict[str, float | None] | None:
 
 def markdown(facts: dict[str, Any], drawn: dict[str, str]) -> str:
     """The table for a reader; `drawn` are the files of the figures with their captions."""
-    lines = ["# Table 1" + " (reduced)" * facts["reduced"], ""]
+    lines = [f"# {facts['title']}" + " (reduced)" * facts["reduced"], ""]
     if facts["reduced"]:
         lines += [f"**{REDUCED}**", ""]
     lines += [
@@ -117,6 +120,7 @@ def markdown(facts: dict[str, Any], drawn: dict[str, str]) -> str:
         "there are several; the network of each run is the one of the highest validation accuracy. Hours are of",
         "training and validation, for a row that begins with another without that one.",
         "",
+        *flows.markdown(facts["flows"]),
         *(line for file, caption in drawn.items() for line in (f"![{caption}]({file})", "")),
         "## The runs",
         "",

@@ -2,7 +2,7 @@
 
     table1.toml             the configuration
     cnn/seed-0/             a run, see runs.py; it is finished when it has result.json
-    table1.md, table1.json, curves.png, transformers.png, confusion.png     the report, see report.py
+    table1.md, table1.json, curves.png, transformers.png, confusion.png, flows.png      the report, see report.py
 
 All state is in the folders of the runs, so a table that was stopped at any moment goes on where it was.
 """

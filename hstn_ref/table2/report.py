@@ -93,7 +93,7 @@ def collect(config: TableConfig, out: Path) -> dict[str, Any]:
         done = [run for run in runs if run["status"] == "finished"]
         means = {key: together([run[key] for run in done if run[key] is not None]) for key in MEASURED}
         rows.append({"row": name, "title": TITLES.get(name, name), "paper": PAPER.get(name), **means, "runs": runs})
-    return {"reduced": config.reduced, "configuration": configuration.to_dict(config), "rows": rows}
+    return {"title": "Table 2", "reduced": config.reduced, "configuration": configuration.to_dict(config), "rows": rows}
 
 
 def _run(out: Path, row: str, seed: int) -> dict[str, Any]:

@@ -202,7 +202,8 @@ GOOD = texture((32, 32))
 @pytest.mark.parametrize(
     "source, target, options, message",
     [
-        (GOOD, GOOD, {"engine": "network"}, "engine is 'network', expected one of optimise, brox"),
+        (GOOD, GOOD, {"engine": "horn"}, "engine is 'horn', expected one of optimise, network, brox"),
+        (GOOD, GOOD, {"checkpoint": "a.h5"}, "checkpoint is 'a.h5', engine 'optimise' has no use for one"),
         (GOOD, GOOD[:, :, :31], {}, "the same shape"),
         (GOOD, np.full_like(GOOD, 7), {}, "target is constant"),
         (np.where(GOOD > 100, np.nan, GOOD), GOOD, {}, "NaN"),

@@ -167,6 +167,19 @@ def test_the_layers_are_cut_in_every_way():
     assert any(plan.targets.size and plan.vectors < VECTORS for _, plan in forward)
 
 
+@every_dtype
+@pytest.mark.parametrize("size", [1, 3])
+def test_images_of_any_number_of_vectors(size, dtype):
+    """Full tiles, pairs, and what is left: every pixel gets its result. Filters of one pixel, and of three by three."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((8, 3, size, size)).astype(dtype)
+    for width in range(3, 70):
+        x = rng.standard_normal((2, 3, 3, width)).astype(dtype)
+        arguments = x, weight, None, (1, 1), ((0, 0), (0, 0))
+        y = cpu.forward(*arguments)
+        assert_allclose(y, reference.forward(*arguments), rtol=0, atol=10 * TOLERANCE[dtype], err_msg=str(width))
+
+
 @every_voice
 @every_dtype
 @given(st.data())

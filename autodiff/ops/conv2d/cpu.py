@@ -14,21 +14,22 @@ import numpy as np
 from numba import njit, prange
 
 from ...backend import one_blas_thread
+from ...llvm import BITS, BYTES
 from ...memory import images_of, writable
 from ...simd import (
-    BITS,
-    BYTES,
     FEW_FILTERS,
     FILTERS,
     MANY_VECTORS,
+    PAIR,
     VECTORS,
     correlate_tile,
     correlate_tile_and_finish,
     dot_tile,
-    sum_of,
+    fills_tile,
 )
+from ...vectors import sum_of
 from . import filters, layout, reference, winograd
-from .planes import gather, gather_phases, gather_vectors, scatter, scratch
+from .planes import gather, gather_phases, gather_vectors, scatter, scatter_phases, scratch
 from .pointwise import dot_channels, mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
@@ -51,9 +52,10 @@ def gradient_weight(gy, x, weight_shape, stride, padding):
         return dot_channels(gy, x, min(SUMS, len(x)))  # (3)
     axes = _forward_axes(x.shape, gy.shape, weight_shape, stride, padding)
     K, C, U, V = weight_shape
-    plan = _plan(axes, x.shape, K, x.itemsize, min(layout.CACHE // x.itemsize, NEAR * (K + C)))
+    most = min(layout.CACHE // x.itemsize, NEAR * (K + C))
+    plan = _plan(axes, x.shape, K, x.itemsize, most, pieces=SUMS)
     blocks, taps = -(-K // FILTERS), plan.taps.size
-    parts = np.zeros((min(SUMS, plan.pieces), blocks * taps * FILTERS + BYTES // x.itemsize), x.dtype)
+    parts = np.zeros((plan.pieces, blocks * taps * FILTERS + BYTES // x.itemsize), x.dtype)
     _dots(parts, *images_of(gy), *images_of(x), plan)
     gw = parts.sum(axis=0)[: blocks * taps * FILTERS].reshape(blocks, taps, FILTERS)
     gw = gw.swapaxes(1, 2).reshape(-1, taps)[:K]  # (3)
@@ -98,7 +100,7 @@ def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
 
 def _recipe(axes, x_shape, y_shape, weight_shape, itemsize, **places):
     K = y_shape[1]
-    few = K <= FEW_FILTERS  # a tile of FILTERS filters would mostly multiply by zero
+    few = K <= FEW_FILTERS and not axes[0].tile  # a tile of FILTERS filters would mostly multiply by zero
     tile = (FEW_FILTERS, MANY_VECTORS) if few else (FILTERS, VECTORS)
     plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile, K % FILTERS == 0)
     plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
@@ -133,9 +135,9 @@ def _axes(axis, x_shape, y_shape, weight_shape, stride, padding):
     return [axis(x_shape[i], y_shape[i], weight_shape[i], stride[i - 2], padding[i - 2][0]) for i in (2, 3)]
 
 
-def _plan(axes, x_shape, K, itemsize, most, tile=(FILTERS, VECTORS), straight=False):
+def _plan(axes, x_shape, K, itemsize, most, tile=(FILTERS, VECTORS), straight=False, pieces=layout.PIECES):
     block, vectors = tile
-    return layout.plan(*axes, *x_shape[:2], _whole(K, block), BYTES // itemsize, vectors, most, straight)
+    return layout.plan(*axes, *x_shape[:2], _whole(K, block), BYTES // itemsize, vectors, most, pieces, straight)
 
 
 def _mixed(matrix, x, axis):
@@ -151,35 +153,56 @@ def _whole(n, unit):
     return -(-n // unit) * unit
 
 
-def _correlator(filters, across):
-    """A loop over tiles of `filters` filters and `across` vectors of pixels."""
-
-    @njit(parallel=True, cache=True)
-    def correlate(y, x, x_shape, x_step, weight, bias, floor, plan):
-        groups, blocks = plan.groups.size - 1, -(-y.shape[1] // filters)
-        for piece in prange(plan.pieces):
-            x_planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
-            y_planes = np.empty(groups * blocks * filters * plan.plane, x.dtype)
-            rows_ = scratch(max(x_shape[3], y.shape[3]), x.dtype)
-            for block in range(*_share(plan.blocks, plan.pieces, piece)):
-                n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
-                gather(x_planes, rows_, x, x_shape, x_step, plan, n, images, q, rows)
-                for g in range(groups):
-                    first, last = plan.groups[g], plan.groups[g + 1]
-                    for m in range(0, vectors, across):
-                        for k in range(blocks):
-                            y_at = (g * blocks + k) * filters * plan.plane
-                            w_at = (first * blocks + k * (last - first)) * filters
+@njit(parallel=True, cache=True)
+def _correlate(y, x, x_shape, x_step, weight, bias, floor, plan):
+    groups, blocks = plan.groups.size - 1, -(-y.shape[1] // FILTERS)
+    for piece in prange(plan.pieces):
+        x_planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
+        y_planes = np.empty(groups * blocks * FILTERS * plan.plane, x.dtype)
+        rows_ = scratch(max(x_shape[3], y.shape[3]), x.dtype)
+        for block in range(*_share(plan.blocks, plan.pieces, piece)):
+            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            gather(x_planes, rows_, x, x_shape, x_step, plan, n, images, q, rows)
+            for g in range(groups):
+                first, last = plan.groups[g], plan.groups[g + 1]
+                m = 0
+                while m < vectors:
+                    full = fills_tile(vectors - m)
+                    for k in range(blocks):
+                        y_at = (g * blocks + k) * FILTERS * plan.plane
+                        w_at = (first * blocks + k * (last - first)) * FILTERS
+                        if full:
                             correlate_tile(
                                 y_planes, y_at, plan.plane, x_planes, plan.starts, m, plan.taps, first, last,
-                                weight, w_at, BITS, filters, across,
+                                weight, w_at, BITS, FILTERS, VECTORS,
                             )  # fmt: skip
-                scatter(y, rows_, y_planes, bias, floor, plan, n, images, q, rows, blocks * filters)
+                        else:
+                            correlate_tile(
+                                y_planes, y_at, plan.plane, x_planes, plan.starts, m, plan.taps, first, last,
+                                weight, w_at, BITS, FILTERS, PAIR,
+                            )  # fmt: skip
+                    m += VECTORS if full else PAIR
+            scatter(y, rows_, y_planes, bias, floor, plan, n, images, q, rows, blocks * FILTERS)
 
-    return correlate
 
-
-_correlate, _correlate_few = _correlator(FILTERS, VECTORS), _correlator(FEW_FILTERS, MANY_VECTORS)
+@njit(parallel=True, cache=True)
+def _correlate_few(y, x, x_shape, x_step, weight, bias, floor, plan):
+    """The same loop for the filters of one tile, which no transform serves."""
+    groups = plan.groups.size - 1
+    for piece in prange(plan.pieces):
+        x_planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
+        y_planes = np.empty(groups * FEW_FILTERS * plan.plane, x.dtype)
+        for block in range(*_share(plan.blocks, plan.pieces, piece)):
+            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            gather_phases(x_planes, x, x_shape, x_step, plan, n, images, q, rows)
+            for g in range(groups):
+                first, last = plan.groups[g], plan.groups[g + 1]
+                for m in range(0, vectors, MANY_VECTORS):
+                    correlate_tile(
+                        y_planes, g * FEW_FILTERS * plan.plane, plan.plane, x_planes, plan.starts, m, plan.taps,
+                        first, last, weight, first * FEW_FILTERS, BITS, FEW_FILTERS, MANY_VECTORS,
+                    )  # fmt: skip
+            scatter_phases(y, y_planes, bias, floor, plan, n, images, q, rows, np.int64(FEW_FILTERS))
 
 
 @njit(parallel=True, cache=True)
@@ -192,20 +215,21 @@ def _finish(y, x, x_shape, x_step, weight, bias, floor, plan):
         for block in range(*_share(plan.blocks, plan.pieces, piece)):
             n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
             gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
-            y_at = (n * K * I + q) * J
-            for m in range(0, vectors, VECTORS):
+            y_at, m = (n * K * I + q) * J, 0
+            while m < vectors:
+                full = fills_tile(vectors - m)
                 for k in range(0, K, FILTERS):
-                    if vectors < VECTORS:
-                        for j in range(vectors):
-                            correlate_tile_and_finish(
-                                y, y_at + k * I * J, I * J, planes, plan.starts, j, plan.taps, 0, taps,
-                                weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, 1,
-                            )  # fmt: skip
-                        continue
-                    correlate_tile_and_finish(
-                        y, y_at + k * I * J, I * J, planes, plan.starts, min(m, vectors - VECTORS), plan.taps, 0,
-                        taps, weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, VECTORS,
-                    )  # fmt: skip
+                    if full:
+                        correlate_tile_and_finish(
+                            y, y_at + k * I * J, I * J, planes, plan.starts, m, plan.taps, 0, taps,
+                            weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, VECTORS,
+                        )  # fmt: skip
+                    else:
+                        correlate_tile_and_finish(
+                            y, y_at + k * I * J, I * J, planes, plan.starts, min(m, vectors - PAIR), plan.taps,
+                            0, taps, weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, PAIR,
+                        )  # fmt: skip
+                m += VECTORS if full else PAIR
 
 
 @njit(parallel=True, cache=True)

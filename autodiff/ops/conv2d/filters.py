@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from ...memory import writable
-from ...simd import linear_map
+from ...vectors import linear_map
 from . import winograd
 from .layout import Axis
 from .reference import Shape

@@ -109,28 +109,31 @@ def span(low: int, step: int, phase: int, size: int, limit: int) -> tuple[int, i
 
 
 @lru_cache(maxsize=512)
-def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, most: int, straight: bool) -> Plan:
+def plan(
+    rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, most: int, pieces: int, straight: bool
+) -> Plan:
     """Cut the way from x (N, C, ...) to y (N, K, ...) into blocks of at most `most` numbers, and place them.
 
-    `lanes` is the length of a vector, `tile` the number of vectors that a register tile takes at a time. `straight`
-    lets tiles write their results into y itself, where that is possible.
+    `lanes` is the length of a vector, `tile` the number of vectors that a register tile takes at a time, `pieces`
+    that of the groups of blocks, if there are enough. `straight` lets tiles write their results into y itself, where
+    that is possible.
     """
     wide = cols.lattice + cols.reach - 1
     spans = [span(cols.low, cols.step_in, phase, cols.size_in, wide) for phase in range(cols.step_in)]
     pitch = max(cols.lattice, wide - spans[0][0], *(last for _, last in spans))
 
-    straight = straight and rows.step_out == cols.step_out == 1 and cols.lattice >= lanes
+    straight = straight and rows.step_out == cols.step_out == 1 and cols.lattice > lanes  # at least two vectors
     planes = C * rows.step_in * cols.step_in + (0 if straight else K * rows.step_out * cols.step_out)
     if rows.tile:
         planes //= winograd.N  # the tap of an output phase lies in the input phase with its number: one at a time
     fitting = max(1, most // (planes * pitch))  # lattice rows
-    few = max(-(-N * rows.lattice // PIECES), -(-LEAST // pitch))
+    few = max(-(-N * rows.lattice // pieces), -(-LEAST // pitch))
     cuts = -(-rows.lattice // min(fitting, few))
     if N == 1 and rows.lattice > 1:
         cuts += cuts % 2  # two threads share an image evenly
     height = -(-rows.lattice // cuts)
     high = height + rows.reach - 1
-    images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // PIECES)))
+    images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // pieces)))
     lines = -(-(images * high * pitch + cols.reach + lanes) // LINE)
     plane = (lines + 1 - lines % 2) * LINE  # odd: neighbouring planes fall into different sets of the cache
 
@@ -156,7 +159,7 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, 
     return Plan(
         blocks=blocks,
         cuts=cuts,
-        pieces=min(PIECES, blocks),
+        pieces=min(pieces, blocks),
         images=images,
         rows=height,
         lattice_rows=rows.lattice,

@@ -7,11 +7,13 @@ for small images, handing over all fields of the plan would take a good part of 
 import numpy as np
 from numba import njit
 
-from ...simd import BITS, FILTERS, copy, copy_vector, linear_map
+from ...llvm import BITS
+from ...simd import FILTERS
+from ...vectors import copy, copy_vector, linear_map
 from . import layout, winograd
 
 OF_3_ROWS = winograd.N - 3 + 1  # rows of results of a tile of kernels with 3 rows
-ONE = np.int64(1)  # `copy` would be compiled once more for every place of a literal 1
+ZERO, ONE = np.int64(0), np.int64(1)  # `copy` would be compiled once more for every place of a literal
 
 span = njit(layout.span, cache=True)
 transform_pixels = linear_map(winograd.pixels())
@@ -75,34 +77,43 @@ def _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows):
     """Transform the rows that `rows` tiles of one channel meet: B x of winograd.py."""
     H, W = x_shape[2], x_shape[3]
     zero, least = x.dtype.type(0), x.dtype.type(-np.inf)
-    left, stop = span(plan.low_col, ONE, 0, W, min(plan.wide, plan.pitch))
+    left, stop = span(plan.low_col, ONE, ZERO, W, min(plan.wide, plan.pitch))
     for r in range(q, q + rows):
         top = plan.tile * r + plan.low_row
-        x_row = x_at + top * W + left + plan.low_col
+        pixels, pixels_at = x, x_at + top * W + left + plan.low_col
+        if top < 0 or top + winograd.N > H:
+            above = min(max(0, -top), winograd.N)  # rows that lie outside
+            inside = max(0, min(winograd.N, H - top) - above)
+            _clear(rows_, ZERO, above * W)
+            copy(rows_, above * W, (W, ONE), x, pixels_at + above * W, (W, ONE), (inside, stop - left), zero, least)
+            _clear(rows_, (above + inside) * W, winograd.N * W)
+            pixels, pixels_at = rows_, ZERO
         to = at + (r - q) * plan.pitch + left
-        if top >= 0 and top + winograd.N <= H:
-            transform_pixels(planes, to, plan.plane, x, x_row, W, stop - left, zero, least)
-            continue
-        above = min(max(0, -top), winograd.N)  # rows that lie outside
-        inside = max(0, min(winograd.N, H - top) - above)
-        _clear(rows_, 0, above * W)
-        copy(rows_, above * W, (W, ONE), x, x_row + above * W, (W, ONE), (inside, stop - left), zero, least)
-        _clear(rows_, (above + inside) * W, winograd.N * W)
-        transform_pixels(planes, to, plan.plane, rows_, 0, W, stop - left, zero, least)
+        transform_pixels(planes, to, plan.plane, pixels, pixels_at, W, stop - left, zero, least)
 
 
 @njit(cache=True)
 def scatter(y, rows_, planes, bias, floor, plan, n, images, q, rows, K):
     """Copy the results of a block, plus bias, from the planes of their phases into y (N, K, I, J)."""
+    if not plan.tile:
+        scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K)
+        return
+    _, _, I, J = y.shape
+    y = y.ravel()
+    for i in range(images):
+        for k in range(bias.size):
+            at, to = k * plan.plane + i * plan.high * plan.pitch, ((n + i) * bias.size + k) * I * J
+            _scatter_tiles(y, to, rows_, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, J)
+
+
+@njit(cache=True)
+def scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K):
+    """The same for a plan without a tile."""
     _, _, I, J = y.shape
     y, down, right, pitch = y.ravel(), plan.down_out, plan.right_out, plan.pitch
     for i in range(images):
         for k in range(bias.size):
             to = ((n + i) * bias.size + k) * I * J
-            if plan.tile:
-                at = k * plan.plane + i * plan.high * pitch
-                _scatter_tiles(y, to, rows_, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, J)
-                continue
             for phase in range(down * right):
                 row_phase, col_phase = phase // right, phase % right
                 height, width = min(rows, -((row_phase - I) // down) - q), -((col_phase - J) // right)
@@ -120,14 +131,14 @@ def _scatter_tiles(y, to, rows_, planes, at, step, plus, floor, plan, q, rows, I
     for r in range(q, q + rows):
         top, from_ = plan.tile * r, at + (r - q) * plan.pitch
         whole = top + plan.tile <= I
-        result, result_at = (y, to + top * J) if whole else (rows_, 0)
+        result, result_at = (y, to + top * J) if whole else (rows_, ZERO)
         if plan.tile == OF_3_ROWS:
             transform_products_3(result, result_at, J, planes, from_, step, J, plus, floor)
         else:
             transform_products_5(result, result_at, J, planes, from_, step, J, plus, floor)
         if not whole:
             width = (I - top) * J
-            copy(y, to + top * J, (width, ONE), rows_, 0, (width, ONE), (ONE, width), zero, least)
+            copy(y, to + top * J, (width, ONE), rows_, ZERO, (width, ONE), (ONE, width), zero, least)
 
 
 @njit(cache=True)
@@ -160,9 +171,9 @@ def _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J):
         whole = top + plan.tile <= I
         if not whole:
             width = (I - top) * J
-            copy(rows_, 0, (width, ONE), gy, gy_at + top * J, (width, ONE), (ONE, width), zero, least)
+            copy(rows_, ZERO, (width, ONE), gy, gy_at + top * J, (width, ONE), (ONE, width), zero, least)
             _clear(rows_, width, plan.tile * J)
-        gradient, gradient_at = (gy, gy_at + top * J) if whole else (rows_, 0)
+        gradient, gradient_at = (gy, gy_at + top * J) if whole else (rows_, ZERO)
         if plan.tile == OF_3_ROWS:
             transform_gradients_3(planes, to, plan.plane, gradient, gradient_at, J, J, zero, least)
         else:

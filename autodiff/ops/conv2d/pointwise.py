@@ -10,8 +10,10 @@ from functools import lru_cache
 import numpy as np
 from numba import njit, prange
 
+from ...llvm import BITS, BYTES
 from ...memory import images_of
-from ...simd import BITS, BYTES, FILTERS, VECTORS, copy_vector, correlate_tile_and_finish, dot_tile, prefetch
+from ...simd import FILTERS, PAIR, VECTORS, correlate_tile_and_finish, dot_tile, fills_tile, prefetch
+from ...vectors import copy_vector
 from .layout import LINE
 
 NEAR = 2 * VECTORS  # channels that meet all gradients before the next do: they stay in the first-level cache
@@ -28,31 +30,39 @@ def _places(x_shape, itemsize):
     """Where the vectors and the channels of an image begin."""
     _, C, H, W = x_shape
     starts = [*range(0, H * W - BYTES // itemsize, BYTES // itemsize), H * W - BYTES // itemsize]
-    starts += starts[-1:] * (-len(starts) % VECTORS)  # the last overlaps the one before, and fills the tile
-    return np.array(starts), np.arange(C) * H * W
+    return np.array(starts + starts[-1:]), np.arange(C) * H * W  # the last vectors overlap; one may lack its pair
 
 
 @njit(parallel=True, cache=True)
 def _mix(y, x, x_step, weight, bias, floor, starts, taps):
     C, K, plane = taps.size, bias.size, y.shape[1] // bias.size
-    tiles = starts.size // VECTORS * (K // FILTERS)
+    vectors = starts.size - 1
+    tiles = (vectors + VECTORS - 1) // VECTORS * (K // FILTERS)
     for n in prange(y.shape[0]):
         n = np.int64(n)
         image, result, after = x[n * x_step :], y[n], min(n + 1, y.shape[0] - 1)
         x_next, y_next = x[after * x_step :], y[after]
         x_part, y_part = (C * plane + tiles - 1) // tiles, (K * plane + tiles - 1) // tiles
-        x_at = y_at = 0
-        for m in range(0, starts.size, VECTORS):
+        x_at = y_at = m = 0
+        while m < vectors:
+            full = fills_tile(vectors - m)
             for k in range(0, K, FILTERS):
                 for i in range(x_at, x_at + x_part, LINE):
                     prefetch(x_next, i, 0)
                 for i in range(y_at, y_at + y_part, LINE):
                     prefetch(y_next, i, 1)
                 x_at, y_at = x_at + x_part, y_at + y_part
-                correlate_tile_and_finish(
-                    result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
-                    starts, bias, k, floor, BITS, FILTERS, VECTORS,
-                )  # fmt: skip
+                if full:
+                    correlate_tile_and_finish(
+                        result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
+                        starts, bias, k, floor, BITS, FILTERS, VECTORS,
+                    )  # fmt: skip
+                else:
+                    correlate_tile_and_finish(
+                        result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
+                        starts, bias, k, floor, BITS, FILTERS, PAIR,
+                    )  # fmt: skip
+            m += VECTORS if full else PAIR
 
 
 def dot_channels(gy, x, pieces):

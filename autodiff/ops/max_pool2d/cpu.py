@@ -7,7 +7,8 @@ have a loop of their own, without bounds to test.
 import numpy as np
 from numba import njit, prange
 
-from ...simd import BITS, BYTES, argmax_2x2_vector
+from ...llvm import BITS, BYTES
+from ...vectors import argmax_2x2_vector
 from . import reference
 
 
