@@ -102,7 +102,8 @@ def constancies(target: np.ndarray, source: np.ndarray, w0: np.ndarray) -> np.nd
     xx, xy, yy = derivative(x, 2), derivative(x, 1), derivative(y, 1)
     rows = np.stack([x, y, z, xx, xy, derivative(z, 2), xy, yy, derivative(z, 1)], axis=1)  # (1)
     C, _, H, W = rows.shape
-    return rows.reshape(C, 3, 3, H, W) / np.sqrt(target.dtype.type(C))
+    rows /= np.sqrt(target.dtype.type(C))  # in place: they are the largest array of all
+    return rows.reshape(C, 3, 3, H, W)
 
 
 def minimise(

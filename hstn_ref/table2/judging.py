@@ -20,9 +20,7 @@ import numpy as np
 
 from autodiff import Tensor, no_grad
 from autodiff.ops import bilinear_sample
-from hstn_ref import models
-from hstn_ref.alignment.refinement import refine
-from hstn_ref.alignment.search import affine_search
+from hstn_ref import alignment, models
 from hstn_ref.alignment_metrics import flow_epe, folding_fraction, image_epe, share_below
 from hstn_ref.data import Dataset
 from hstn_ref.flow import brox, ldof, sift_flow
@@ -40,10 +38,10 @@ def optimised(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The motion of `hstn_ref.align` for batches, without its refusal to align what does not match."""
 
     def estimate(s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        theta = affine_search(s, t, lambda: None)
-        return affine_motion(theta[None], t.shape[1:]).data[0] + refine(s, t, theta, lambda: None)
+        theta, flow = alignment.optimised(s, t, None, None)
+        return affine_motion(theta[None], t.shape[1:]).data[0] + flow
 
-    return each_pair("align", source, target, 16, estimate)
+    return each_pair("align", source, target, alignment.SMALLEST, estimate)
 
 
 def no_motion(source: np.ndarray, target: np.ndarray) -> np.ndarray:
