@@ -15,6 +15,7 @@ from PIL import Image
 
 import hstn_ref
 from hstn_ref import checkpoint, cli, config, models, runs
+from hstn_ref.alignment.network import DEFAULT
 from hstn_ref.cli import main
 from hstn_ref.history import read_history
 from hstn_ref.stopping import Interrupted
@@ -318,7 +319,7 @@ def test_networks_of_two_sizes_have_two_names(place, tmp_path):
 
 def test_every_network_of_the_package_is_found_and_loads():
     found = runs.trained_networks()
-    assert sorted(found) == sorted((Path(runs.__file__).parent / "weights").glob("*.h5"))
+    assert sorted([*found, DEFAULT]) == sorted((Path(runs.__file__).parent / "weights").glob("*.h5"))
     assert [path.stem for path in found] == [models.load(path).title for path in found]
     assert [models.load(path.stem).options for path in found] == [models.load(path).options for path in found]
 

@@ -45,7 +45,7 @@ DEFAULT = "short"
 
 @dataclass(frozen=True)
 class PairsConfig:
-    """The pairs of `hstn_ref.data.open_pairs`. Training, validation and test have no image in common."""
+    """The pairs of `hstn_ref.data.open_pairs`."""
 
     source: str = "embedded"
     image_size: int = 64
