@@ -246,7 +246,7 @@ def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
 
 def test_the_recipe_of_the_paper():
     training = configuration.read("paper").network("hstn", 0)[1]
-    assert (training.lr, training.epochs, training.lr_drops) == (1e-4, 150, ())
+    assert (training.lr, training.epochs, training.schedule) == (1e-4, 150, "plateau")
 
 
 def test_a_flow_runs_once_and_a_network_for_every_seed(place):

@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from hstn_ref import models
-from hstn_ref.config import ConfigError, TrainingConfig, from_dict, read_as, suggestion
+from hstn_ref.config import ConfigError, TrainingConfig, read_as, suggestion
 from hstn_ref.data import DataSplits, open_pairs
-from hstn_ref.data.deformations import Deformation
+from hstn_ref.deformation import Deformation
 from hstn_ref.table1.configuration import RowConfig as NetworkRow
 from hstn_ref.table1.configuration import build_row, check_rows, select, without
 from hstn_ref.table2.judging import FLOWS
@@ -52,19 +52,19 @@ class PairsConfig:
     channels: int = 1
     pairs: int = 1600
     seed: int = 0
-    deformation: Mapping[str, float] = field(default_factory=dict)  # the fields of Deformation
+    deformation: Deformation = field(default_factory=Deformation)
 
     def open(self) -> DataSplits:
         """Raises as `open_pairs`."""
-        deformation = self.deformed()
         size = (self.image_size, self.image_size)
         return open_pairs(
-            self.source, size=size, channels=self.channels, pairs=self.pairs, seed=self.seed, deformation=deformation
+            self.source,
+            size=size,
+            channels=self.channels,
+            pairs=self.pairs,
+            seed=self.seed,
+            deformation=self.deformation,
         )
-
-    def deformed(self) -> Deformation:
-        """How the pairs are made. Raises ConfigError for what is no deformation."""
-        return from_dict(Deformation, self.deformation, "data.deformation.")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,6 @@ class TableConfig:
 
     def __post_init__(self) -> None:
         check_rows(self.rows, self.seeds)
-        self.data.deformed()
         for name, row in self.rows.items():
             source = row.localisation_from
             if source is not None and self.rows[source].flow:
