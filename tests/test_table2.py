@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from hstn_ref import models
 from hstn_ref.alignment_metrics import image_epe
+from hstn_ref.flow import brox
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table2 import configuration, figures, judging, report, running
 
@@ -105,17 +107,45 @@ def test_a_table_is_made_and_written(table):
 
 
 def test_hstn_begins_with_the_run_of_its_row(place, tmp_path):
-    """With a rate that changes nothing, its localisation network is that of the Affine-STN of the same seed."""
+    """With a rate that changes nothing, its localisation network is that of the trained Affine-STN of the same seed."""
     text = SMALL.format(folder=place).replace("checkpoint_minutes", "lr = 1e-60\ncheckpoint_minutes")
+    text = text.replace("training = { epochs = 2 }", "training = { epochs = 2, lr = 0.01 }")
     (tmp_path / "c.toml").write_text(text)
     run("table2", "--config", tmp_path / "c.toml", "--out", tmp_path, "--only", "hstn", "--seeds", "3", "--quiet")
     assert not (tmp_path / "brox").exists()
     first, hstn = (models.load(tmp_path / row / "seed-3" / "best.h5") for row in ("affine_stn", "hstn"))
     for name, array in first.localisation.state().items():
         np.testing.assert_array_equal(hstn.localisation.state()[name], array)
+
+
+def test_the_seed_of_a_run_is_that_of_its_weights(place):
+    network = configuration.read(place / "small.toml").network("affine_stn", 3)[0]
     fresh = models.build("affine_stn", task="align", image_size=(32, 32), padding="same", rng=3)
-    for name, array in fresh.localisation.state().items():
-        np.testing.assert_array_equal(first.localisation.state()[name], array)
+    for name, array in fresh.state().items():
+        np.testing.assert_array_equal(network.state()[name], array)
+
+
+def test_the_best_network_is_judged(place, tmp_path, monkeypatch):
+    """Not the one that training ends with."""
+    config = configuration.read(place / "small.toml")
+
+    def fit(model, data, *, folder, **options):
+        bias = model.localisation.layers[-1].bias
+        bias.data = bias.data + np.float32([0, 0, 0.25, 0, 0, 0])  # a shift by an eighth of the image, along x
+        model.save(folder / "best.h5")
+        bias.data = bias.data - np.float32([0, 0, 0.25, 0, 0, 0])
+        model.save(folder / "checkpoint.h5")
+        epoch = SimpleNamespace(epoch=1, seconds=3.0)
+        return SimpleNamespace(history=[epoch, epoch], best=epoch)
+
+    monkeypatch.setattr(running, "fit", fit)
+    running.prepare(config, tmp_path)
+    assert running.train(config, tmp_path, only=["affine_stn"], quiet=True) == []
+    found = json.loads((tmp_path / "affine_stn" / "seed-0" / "result.json").read_text())
+    shift = np.array([0.25 * 31 / 2, 0]).reshape(1, 2, 1, 1) * np.ones((1, 2, 32, 32))
+    expected = judging.judge(lambda s, t: shift.repeat(len(s), axis=0), config.data.open().test, batched=False)
+    assert found["flow_epe"] == pytest.approx(expected["flow_epe"], rel=1e-4)
+    assert (found["epochs"], found["best_epoch"], found["seconds"]) == (2, 1, 6.0)
 
 
 def test_what_is_finished_is_not_run_again(table, monkeypatch):
@@ -189,11 +219,32 @@ def test_a_method_is_judged_by_what_its_motion_does():
     assert still["image_epe_50"] == pytest.approx(image_epe(source, target, part=0.5).mean())
     assert still["flow_epe"] == pytest.approx(5**0.5) and still["flow_epe_median"] == pytest.approx(5**0.5)
     assert still["below_1_pixel"] == 0 and still["folding"] == 0 and still["pairs"] == 2
-    assert 0 < still["seconds_64"] and perfect["seconds_64"] is None
+    assert still["seconds_64"] is not None and perfect["seconds_64"] is None
     half = judging.judge(
         lambda s, t: np.array([1, 0]).reshape(-1, 1, 1, 1)[: len(s)] * truth[: len(s)], pairs, batched=False
     )
     assert half["below_1_pixel"] == 0.5 and half["flow_epe"] == pytest.approx(5**0.5 / 2)
+
+
+def test_a_time_is_that_of_one_pair(monkeypatch):
+    """By a clock that a motion moves on by half a second a pair."""
+    clock = [0.0]
+
+    def motion(source, target):
+        clock[0] += 0.5 * len(source)
+        return judging.no_motion(source, target)
+
+    monkeypatch.setattr(judging.time, "perf_counter", lambda: clock[0])
+    found = judging.judge(motion, Known(), batched=True)
+    assert (found["seconds_1"], found["seconds_64"]) == (0.5, 0.5)
+
+
+def test_the_flow_of_the_paper_has_its_weights():
+    source, target, _ = Known().batch([0, 1])
+    of_paper, ours = (judging.FLOWS[name](source, target) for name in ("brox2004", "brox"))
+    np.testing.assert_array_equal(of_paper, brox(source, target, preset="brox2004"))
+    np.testing.assert_array_equal(ours, brox(source, target, preset="tuned"))
+    assert not np.array_equal(ours, of_paper)
 
 
 def test_every_flow_moves_the_source_onto_the_target():
