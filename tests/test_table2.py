@@ -285,6 +285,15 @@ def test_quick_says_everywhere_that_it_is_reduced(place, tmp_path):
     assert facts["reduced"] and report.REDUCED in (tmp_path / "table2.md").read_text()
 
 
+def test_hstn_is_compared_with_the_best_flow_of_the_paper(table):
+    facts = facts_of(table[0])
+    row, errors = facts["rows"][0], {"sift_flow": 8.0, "brox": 6.0, "ldof": 7.0, "brox_tuned": 1.0, "hstn": 2.0}
+    rows = [{**row, "row": name, "image_epe_75": {"mean": error, "spread": None}} for name, error in errors.items()]
+    text = report.markdown({**facts, "rows": rows}, {})
+    assert "flows, Optical Flow (Brox), is 3.00 times that of HSTN" in text
+    assert "times that of HSTN" not in report.markdown({**facts, "rows": rows[:-1]}, {})
+
+
 @pytest.mark.parametrize("name", configuration.SHIPPED)
 def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
     config = configuration.read(name)
