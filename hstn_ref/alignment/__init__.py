@@ -21,10 +21,9 @@ import numpy as np
 from hstn_ref.alignment.network import load_aligner, network_answer
 from hstn_ref.alignment.refinement import refined, refinement_levels
 from hstn_ref.alignment.result import Alignment, Answer, split
-from hstn_ref.alignment.search import affine_search, search_levels, starts
+from hstn_ref.alignment.search import affine_search, search_levels, starts, starts_near
 from hstn_ref.flow import brox, ldof, sift_flow
 from hstn_ref.flow.pairs import each_pair
-from hstn_ref.motion import affine_motion
 
 __all__ = ["ENGINES", "Alignment", "align"]
 
@@ -55,7 +54,7 @@ def align(
                 "brox", "sift_flow", "ldof": the flows of `hstn_ref.flow`
                 theta of all but the first is the affine motion nearest to the motion
     checkpoint  of the network, a file of `hstn train --task align`; None is the one that the package carries
-    refine      whether "optimise" goes on where another engine ends, from one start instead of many
+    refine      whether "optimise" follows, from starts near the theta of another engine alone
     progress    called with (steps done, all steps) of "optimise" now and then
 
     The same images give the same result, bit for bit. Raises ValueError for an unknown engine, images of different or
@@ -78,7 +77,7 @@ def align(
         elif engine != "optimise":
             answers.append(split(FLOWS[engine](s, t)))
         if engine == "optimise" or refine:
-            answers.append(optimised(s, t, answers[-1] if answers else None, progress))
+            answers.append(optimised(s, t, answers[-1][0] if answers else None, progress))
         return answers[-1][1]
 
     each_pair("align", source, target, SMALLEST, estimate)
@@ -88,9 +87,9 @@ def align(
 
 
 def optimised(
-    source: np.ndarray, target: np.ndarray, start: Answer | None, progress: Callable[[int, int], None] | None
+    source: np.ndarray, target: np.ndarray, start: np.ndarray | None, progress: Callable[[int, int], None] | None
 ) -> Answer:
-    """The engine "optimise", from many starts or from one; images (C, H, W) float32, 0..255."""
+    """The engine "optimise", from everywhere or from near the theta of `start`; images (C, H, W) float32, 0..255."""
     shape = target.shape[1:]
     done, steps = 0, len(search_levels(shape)) + len(refinement_levels(shape))
 
@@ -100,12 +99,9 @@ def optimised(
         if progress is not None:
             progress(done, steps)
 
-    if start is None:
-        theta = affine_search(source, target, starts(shape), tick)
-        return theta, refined(source, target, theta, np.zeros((2, *shape), np.float32), tick)
-    theta = affine_search(source, target, start[0][None], tick)
-    before, after = (affine_motion(x[None], shape).data[0] for x in (start[0], theta))
-    return theta, refined(source, target, theta, before + start[1] - after, tick)
+    thetas = starts(shape) if start is None else starts_near(start, shape)
+    theta = affine_search(source, target, thetas, tick)
+    return theta, refined(source, target, theta, tick)
 
 
 def _check_found(found: Alignment, *, whole_pixels: bool) -> None:

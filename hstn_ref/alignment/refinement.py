@@ -41,16 +41,15 @@ def refinement_levels(shape: tuple[int, int]) -> list[tuple[int, int]]:
     return [size for size in levels if size[0] * size[1] <= ENOUGH] or levels[:1]
 
 
-def refined(
-    source: np.ndarray, target: np.ndarray, theta: np.ndarray, w: np.ndarray, tick: Callable[[], None]
-) -> np.ndarray:
+def refined(source: np.ndarray, target: np.ndarray, theta: np.ndarray, tick: Callable[[], None]) -> np.ndarray:
     """The flow (2, H, W) float32, pixels, that minimises (1) for theta (6,); images (C, H, W) float32, 0..255.
 
-    It begins with w (2, H, W) on the coarsest level. `tick` is called after every level.
+    `tick` is called after every level.
     """
     shape = target.shape[1:]
     source, target = (gaussian_filter(image, (0, SIGMA, SIGMA), mode="nearest") for image in (source, target))
     levels = refinement_levels(shape)
+    w = np.zeros((2, *levels[0]), np.float32)
     for size in levels:
         w = resize_motion(w, size)
         motion = affine_motion(theta[None], size).data[0] + w

@@ -14,12 +14,13 @@ level every combination of
 
     rotation by -40, -30, ..., 40 degrees, shift by -2, -1, 0, 1 or 2 tenths of both sides
 
-is a start. All are steps of one batch; after each level only the best stay.
+is a start. Where an answer is known already, the starts are its affine motion after each of a few smaller ones. All
+are steps of one batch; after each level only the best stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,10 +30,11 @@ from autodiff.optim import Adam
 from hstn_ref.alignment.light import light
 from hstn_ref.flow.pyramid import resize, sizes
 from hstn_ref.flow.variational import inside
-from hstn_ref.motion import affine_motion
+from hstn_ref.motion import affine_motion, compose_theta
 
 ANGLES = range(-40, 41, 10)  # degrees
 SHIFTS = (-0.4, -0.2, 0, 0.2, 0.4)  # in normalised coordinates, where a side is 2 long
+NEAR_ANGLES, NEAR_SHIFTS = (-10, 0, 10), (-0.15, 0, 0.15)  # the same around an answer
 COARSEST = 16  # pixels, the shorter side of the coarsest level
 LARGEST = 128  # pixels: a level with a longer shorter side is left out, the flow does the rest
 KEPT = (12, 4, 2, 1)  # starts that stay after each level
@@ -63,14 +65,20 @@ def search_levels(shape: tuple[int, int]) -> list[tuple[int, int]]:
     return [size for size in levels if min(size) <= LARGEST] or levels[:1]
 
 
-def starts(shape: tuple[int, int]) -> np.ndarray:
+def starts(shape: tuple[int, int], angles: Sequence[float] = ANGLES, shifts: Sequence[float] = SHIFTS) -> np.ndarray:
     """Rotations about the centre, rigid in pixels, and shifts: (K, 6) float32 in normalised coordinates."""
     aspect = max(shape[0] - 1, 1) / max(shape[1] - 1, 1)
     thetas = []
-    for angle in np.deg2rad(ANGLES):
+    for angle in np.deg2rad(angles):
         c, s = np.cos(angle), np.sin(angle)
-        thetas += [(c, -s * aspect, x, s / aspect, c, y) for y in SHIFTS for x in SHIFTS]
+        thetas += [(c, -s * aspect, x, s / aspect, c, y) for y in shifts for x in shifts]
     return np.array(thetas, np.float32)
+
+
+def starts_near(theta: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """theta (6,) after each of some rotations and shifts: (K, 6) float32."""
+    near = starts(shape, NEAR_ANGLES, NEAR_SHIFTS)
+    return compose_theta(np.repeat(theta[None], len(near), axis=0), near).data
 
 
 def _descend(source: np.ndarray, target: np.ndarray, thetas: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
