@@ -16,6 +16,7 @@ from hstn_ref.plots import WRONG
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table1 import configuration, figures, flows, report, running
 
+from .tables import assert_call_refused, assert_configuration_refused
 from .test_cli import error_of, kill_after, run
 from .toy import everything
 
@@ -390,12 +391,7 @@ def test_the_paper_is_the_default():
     ],
 )
 def test_what_is_wrong_with_a_configuration_is_one_sentence(place, tmp_path, change, message):
-    text = SMALL.format(folder=place)
-    assert change[0] in text
-    (tmp_path / "c.toml").write_text(text.replace(*change))
-    found = error_of("table1", "--config", tmp_path / "c.toml", "--out", tmp_path / "t")
-    assert found.startswith(f"{tmp_path}/c.toml: {message}")
-    assert not (tmp_path / "t").exists()
+    assert_configuration_refused("table1", SMALL.format(folder=place), change, tmp_path, message)
 
 
 @pytest.mark.parametrize(
@@ -410,9 +406,7 @@ def test_what_is_wrong_with_a_configuration_is_one_sentence(place, tmp_path, cha
     ],
 )
 def test_what_is_wrong_with_a_call_is_one_sentence(place, table, tmp_path, arguments, message):
-    given = arguments.format(place=place).split()
-    out = [] if "--out" in given else ["--out", tmp_path / "t"]
-    assert error_of("table1", *given, *out).startswith(message.format(place=place))
+    assert_call_refused("table1", arguments, place, tmp_path, message)
 
 
 def test_seeds_that_are_no_numbers_are_wrong_usage(tmp_path):

@@ -15,7 +15,8 @@ from hstn_ref.flow import brox
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table2 import configuration, figures, judging, report, running
 
-from .test_cli import error_of, run
+from .tables import assert_call_refused, assert_configuration_refused
+from .test_cli import run
 
 SMALL = """
 seeds = [0]
@@ -331,12 +332,7 @@ def test_a_flow_runs_once_and_a_network_for_every_seed(place):
     ],
 )
 def test_what_is_wrong_with_a_configuration_is_one_sentence(place, tmp_path, change, message):
-    text = SMALL.format(folder=place)
-    assert change[0] in text
-    (tmp_path / "c.toml").write_text(text.replace(*change))
-    found = error_of("table2", "--config", tmp_path / "c.toml", "--out", tmp_path / "t")
-    assert found.startswith(f"{tmp_path}/c.toml: {message}")
-    assert not (tmp_path / "t").exists()
+    assert_configuration_refused("table2", SMALL.format(folder=place), change, tmp_path, message)
 
 
 @pytest.mark.parametrize(
@@ -351,6 +347,4 @@ def test_what_is_wrong_with_a_configuration_is_one_sentence(place, tmp_path, cha
 )
 def test_what_is_wrong_with_a_call_is_one_sentence(place, table, tmp_path, arguments, message):
     (place / "other.toml").write_text(SMALL.format(folder=place).replace("pairs = 16", "pairs = 24"))
-    given = arguments.format(place=place).split()
-    out = [] if "--out" in given else ["--out", tmp_path / "t"]
-    assert error_of("table2", *given, *out).startswith(message.format(place=place))
+    assert_call_refused("table2", arguments, place, tmp_path, message)

@@ -5,12 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import map_coordinates
 
-from autodiff import Tensor, use
+from autodiff import Tensor
 from hstn_ref import models
 from hstn_ref.errors import DataError
 from hstn_ref.models import CSTN, HSTN, MODELS, AffineSTN, build
 
-from .test_models import away_from_the_start, count, digits
+from .test_models import assert_slope_of_the_loss, away_from_the_start, count, digits
 
 ALIGNERS = {"affine_stn": {}, "tps_stn": {}, "c_stn": {"steps": 2}, "ic_stn": {"steps": 2}, "hstn": {"preset": "tiny"}}
 every_aligner = pytest.mark.parametrize("name", ALIGNERS)
@@ -140,24 +140,7 @@ def test_the_flow_generator_sees_the_linearly_warped_source_beside_the_target():
 @pytest.mark.parametrize("voice", ["reference", "cpu"])
 @every_aligner
 def test_gradient_of_the_whole_loss(name, voice):
-    """One directional derivative through every op at once, in the direction of all parameters."""
-    model = moved(name, (8, 9), scale=0.03)
-    source, target = pair((8, 9))
-    parameters = model.parameters()
-    start = [parameter.data for parameter in parameters]
-    rng = np.random.default_rng(3)
-    direction = [rng.standard_normal(a.shape) for a in start]
-
-    def along(t):
-        for parameter, a, d in zip(parameters, start, direction, strict=True):
-            parameter.data = a + t * d
-        return model.loss(source, target)
-
-    with use(voice):
-        along(0.0).backward()
-        exact = sum(np.vdot(parameter.grad.data, d) for parameter, d in zip(parameters, direction, strict=True))
-        h = 1e-8  # small: relu, pooling and the sampler have kinks all around
-        assert_allclose((along(h).item() - along(-h).item()) / (2 * h), exact, rtol=1e-5)
+    assert_slope_of_the_loss(moved(name, (8, 9), scale=0.03), pair((8, 9)), voice, rtol=1e-5)
 
 
 def test_gradients_reach_source_and_target():

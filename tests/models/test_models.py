@@ -27,6 +27,27 @@ def away_from_the_start(model, seed=0, scale=0.05):
     return model
 
 
+def assert_slope_of_the_loss(model, inputs, voice, *, rtol):
+    """One directional derivative through every op at once, in the direction of all parameters.
+
+    The step h is small: relu, pooling, the sampler and the l1 norm have kinks all around.
+    """
+    parameters = model.parameters()
+    start, h = [parameter.data for parameter in parameters], 1e-8
+    rng = np.random.default_rng(3)
+    direction = [rng.standard_normal(a.shape) for a in start]
+
+    def along(t):
+        for parameter, a, d in zip(parameters, start, direction, strict=True):
+            parameter.data = a + t * d
+        return model.loss(*inputs)
+
+    with use(voice):
+        along(0.0).backward()
+        exact = sum(np.vdot(parameter.grad.data, d) for parameter, d in zip(parameters, direction, strict=True))
+        assert_allclose((along(h).item() - along(-h).item()) / (2 * h), exact, rtol=rtol)
+
+
 def count(module):
     return sum(parameter.size for parameter in module.parameters())
 
@@ -103,22 +124,8 @@ def test_hstn_loss_is_cross_entropy_plus_the_penalty():
 @pytest.mark.parametrize("voice", ["reference", "cpu"])
 @pytest.mark.parametrize("options", [{}, {"combine": "compose", "crop": "first"}, {"down": "conv", "norm": "squared"}])
 def test_gradient_of_the_whole_hstn_loss(voice, options):
-    """One directional derivative through every op at once, in the direction of all parameters."""
     model = away_from_the_start(HSTN("tiny", image_size=(8, 8), padding="same", dtype=np.float64, **options).eval())
-    images, labels, parameters = digits((2, 1, 8, 8)), np.array([1, 8]), model.parameters()
-    start = [parameter.data for parameter in parameters]
-    direction = [np.random.default_rng(3).standard_normal(a.shape) for a in start]
-
-    def along(t):
-        for parameter, a, d in zip(parameters, start, direction, strict=True):
-            parameter.data = a + t * d
-        return model.loss(images, labels)
-
-    with use(voice):
-        along(0.0).backward()
-        exact = sum(np.vdot(parameter.grad.data, d) for parameter, d in zip(parameters, direction, strict=True))
-        h = 1e-7  # small: relu, pooling and the l1 norm have kinks all around
-        assert_allclose((along(h).item() - along(-h).item()) / (2 * h), exact, rtol=1e-5)
+    assert_slope_of_the_loss(model, (digits((2, 1, 8, 8)), np.array([1, 8])), voice, rtol=1e-5)
 
 
 def test_all_voices_compute_the_same_network():

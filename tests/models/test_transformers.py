@@ -7,11 +7,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import map_coordinates
 
-from autodiff import Tensor, use
+from autodiff import Tensor
 from hstn_ref.models import CSTN, HSTN, ICSTN, MODELS, TABLE_1, TPSSTN, AffineSTN, build
 from hstn_ref.motion import tps_motion
 
-from .test_models import away_from_the_start, count, digits
+from .test_models import assert_slope_of_the_loss, away_from_the_start, count, digits
 
 SMALL = {"image_size": (18, 15), "padding": "same", "dtype": np.float64}
 
@@ -140,24 +140,9 @@ def test_tps_stn_warps_by_the_spline_of_its_offsets():
 @pytest.mark.parametrize("voice", ["reference", "cpu"])
 @pytest.mark.parametrize("model", [TPSSTN, lambda **o: CSTN(2, **o), lambda **o: ICSTN(3, compose="left", **o)])
 def test_gradient_of_the_whole_loss(voice, model):
-    """One directional derivative through every op at once, in the direction of all parameters."""
     network = model(image_size=(8, 9), padding="same", dtype=np.float64).eval()
-    parameters = away_from_the_start(network, scale=0.03).parameters()
-    images, labels = digits((2, 1, 8, 9)), np.array([1, 8])
-    start = [parameter.data for parameter in parameters]
-    rng = np.random.default_rng(3)
-    direction = [rng.standard_normal(a.shape) for a in start]
-
-    def along(t):
-        for parameter, a, d in zip(parameters, start, direction, strict=True):
-            parameter.data = a + t * d
-        return network.loss(images, labels)
-
-    with use(voice):
-        along(0.0).backward()
-        exact = sum(np.vdot(parameter.grad.data, d) for parameter, d in zip(parameters, direction, strict=True))
-        h = 1e-8  # small: relu, pooling and the sampler have kinks all around, more with each step
-        assert_allclose((along(h).item() - along(-h).item()) / (2 * h), exact, rtol=1e-6)
+    away_from_the_start(network, scale=0.03)
+    assert_slope_of_the_loss(network, (digits((2, 1, 8, 9)), np.array([1, 8])), voice, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
