@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 VOICES = ("reference", "cpu", "gpu")
 
 _on_host: ContextVar[str] = ContextVar("voice", default="cpu")
@@ -21,7 +23,7 @@ _on_host: ContextVar[str] = ContextVar("voice", default="cpu")
 
 def on_gpu(x: Any) -> bool:
     """Whether x is a CuPy array."""
-    return type(x).__module__.partition(".")[0] == "cupy"
+    return type(x) is not np.ndarray and type(x).__module__.partition(".")[0] == "cupy"
 
 
 def choose(op: str, x: Any) -> ModuleType:
@@ -30,8 +32,10 @@ def choose(op: str, x: Any) -> ModuleType:
     Raises RuntimeError, naming op and voice, if the op has no such voice or the voice does not fit the array:
     never a silent fallback.
     """
-    voice = "gpu" if on_gpu(x) else _on_host.get()
-    if voice == "gpu" and not on_gpu(x):
+    if on_gpu(x):
+        return _module(op, "gpu")
+    voice = _on_host.get()
+    if voice == "gpu":
         raise RuntimeError(f"{op.rpartition('.')[2]}: the gpu voice computes on CuPy arrays, got a NumPy array")
     return _module(op, voice)
 

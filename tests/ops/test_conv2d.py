@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, check, grad, use
 from autodiff.ops import conv2d, relu
-from autodiff.ops.conv2d import cpu, layout, reference
+from autodiff.ops.conv2d import cpu, layout, parts, reference
 from autodiff.simd import VECTORS
 
 from ..arrays import DTYPES, LAYOUTS, laid_out
@@ -161,7 +161,7 @@ def test_the_layers_are_cut_in_every_way():
         assert any(plan.tile for _, plan in plans) and not all(plan.tile for _, plan in plans)
         assert any(plan.blocks > plan.pieces for _, plan in plans)
     # A short block after a full one in the same piece: what the full one left behind must not be added.
-    assert any(plan.lattice_rows % plan.cuts and plan.blocks > cpu.SUMS for _, plan in weight)
+    assert any(plan.lattice_rows % plan.cuts and plan.blocks > parts.PARTS for _, plan in weight)
     # Results that go straight to y: of several images, and of a block that does not fill a tile.
     assert any(plan.targets.size and plan.images > 1 and N % plan.images for N, plan in forward)
     assert any(plan.targets.size and plan.vectors < VECTORS for _, plan in forward)

@@ -95,19 +95,19 @@ def check_operands(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, weig
     """Check dtypes and shapes; weight_axes are the axes of weight that hold the inputs and the outputs."""
     check_dtypes(op, x, weight, *([] if bias is None else [bias]))
     inputs, outputs = weight_axes
-    if x.ndim != 4 or weight.ndim != 4:
+    images, filters = x.shape, weight.shape
+    if len(images) != 4 or len(filters) != 4:
         form = "(outputs, inputs, kh, kw)" if outputs == 0 else "(inputs, outputs, kh, kw)"
-        raise ValueError(f"{op}: images {x.shape} and weight {weight.shape}, expected (N, C, H, W) and {form}")
-    if x.shape[0] == 0:
-        raise ValueError(f"{op}: images {x.shape} are an empty batch")
-    if 0 in x.shape or 0 in weight.shape:
-        raise ValueError(f"{op}: images {x.shape} and weight {weight.shape} must have no axis of size 0")
-    if x.shape[1] != weight.shape[inputs]:
-        channels = "1 channel" if x.shape[1] == 1 else f"{x.shape[1]} channels"
-        expected = weight.shape[inputs]
-        raise ValueError(f"{op}: images {x.shape} have {channels}, weight {weight.shape} expects {expected}")
-    if bias is not None and bias.shape != (weight.shape[outputs],):
-        raise ValueError(f"{op}: bias {bias.shape}, weight {weight.shape} expects ({weight.shape[outputs]},)")
+        raise ValueError(f"{op}: images {images} and weight {filters}, expected (N, C, H, W) and {form}")
+    if images[0] == 0:
+        raise ValueError(f"{op}: images {images} are an empty batch")
+    if 0 in images or 0 in filters:
+        raise ValueError(f"{op}: images {images} and weight {filters} must have no axis of size 0")
+    if images[1] != filters[inputs]:
+        channels = "1 channel" if images[1] == 1 else f"{images[1]} channels"
+        raise ValueError(f"{op}: images {images} have {channels}, weight {filters} expects {filters[inputs]}")
+    if bias is not None and bias.shape != (filters[outputs],):
+        raise ValueError(f"{op}: bias {bias.shape}, weight {filters} expects ({filters[outputs]},)")
 
 
 def normal_options(op: str, weight_shape: tuple[int, ...], stride: Any, padding: Any) -> tuple[Pair, Padding]:
@@ -125,6 +125,8 @@ def normal_options(op: str, weight_shape: tuple[int, ...], stride: Any, padding:
 
 def normal_pair(op: str, name: str, value: Any, least: int) -> Pair:
     """An int or a pair of ints as a pair, each at least `least`."""
+    if type(value) is int and value >= least:  # the usual case, in every call of every layer
+        return value, value
     first, second = (value, value) if _is_int(value) else _two(op, name, value)
     if not (_is_int(first) and _is_int(second)):
         raise ValueError(f"{op}: {name} {value!r}, expected an int or a pair of ints")
@@ -134,11 +136,12 @@ def normal_pair(op: str, name: str, value: Any, least: int) -> Pair:
 
 
 def _check_kernel_fits(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], padding: Padding) -> None:
-    padded = tuple(size + sum(pad) for size, pad in zip(x_shape[2:], padding, strict=True))
-    if weight_shape[2] > padded[0] or weight_shape[3] > padded[1]:
+    (top, bottom), (left, right) = padding
+    height, width = x_shape[2] + top + bottom, x_shape[3] + left + right
+    if weight_shape[2] > height or weight_shape[3] > width:
         kernel = f"{weight_shape[2]}x{weight_shape[3]}"
         raise ValueError(
-            f"conv2d: the {kernel} kernel of weight {weight_shape} is larger than the padded images {padded}"
+            f"conv2d: the {kernel} kernel of weight {weight_shape} is larger than the padded images {(height, width)}"
         )
 
 

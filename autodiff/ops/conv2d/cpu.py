@@ -29,11 +29,11 @@ from ...simd import (
 )
 from ...vectors import sum_of
 from . import filters, layout, reference, winograd
+from .parts import count, total
 from .planes import gather, gather_phases, gather_vectors, scatter, scatter_phases, scratch
 from .pointwise import dot_channels, mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
-SUMS = 16  # partial sums of (3): units of work that threads share, whose number does not depend on theirs
 FEW = 6  # channels or filters for which transforms would cost more than the products they save
 
 
@@ -49,15 +49,15 @@ def gradient_x(gy, weight, x_shape, stride, padding, bias=None, rectify=False):
 
 def gradient_weight(gy, x, weight_shape, stride, padding):
     if _forward_recipe(x.shape, weight_shape, stride, padding, x.itemsize).direct:
-        return dot_channels(gy, x, min(SUMS, len(x)))  # (3)
+        return dot_channels(gy, x)  # (3)
     axes = _forward_axes(x.shape, gy.shape, weight_shape, stride, padding)
     K, C, U, V = weight_shape
     most = min(layout.CACHE // x.itemsize, NEAR * (K + C))
-    plan = _plan(axes, x.shape, K, x.itemsize, most, pieces=SUMS)
+    plan = _plan(axes, x.shape, K, x.itemsize, most, pieces=count(C * K * U * V))
     blocks, taps = -(-K // FILTERS), plan.taps.size
-    parts = np.zeros((plan.pieces, blocks * taps * FILTERS + BYTES // x.itemsize), x.dtype)
+    parts = np.empty((plan.pieces, blocks * taps * FILTERS + BYTES // x.itemsize), x.dtype)
     _dots(parts, *images_of(gy), *images_of(x), plan)
-    gw = parts.sum(axis=0)[: blocks * taps * FILTERS].reshape(blocks, taps, FILTERS)
+    gw = total(parts)[: blocks * taps * FILTERS].reshape(blocks, taps, FILTERS)
     gw = gw.swapaxes(1, 2).reshape(-1, taps)[:K]  # (3)
     if plan.tile:  # (2) of winograd.py
         gw = _mixed(winograd.filters(U).T, gw.reshape(K, winograd.N, C, V), axis=1).swapaxes(1, 2)
@@ -68,7 +68,7 @@ def gradient_bias(gy):
     parts = np.empty(gy.shape[:2], gy.dtype)
     gy, shape, step = images_of(gy)
     _sums(parts, gy, shape[2] * shape[3], step)
-    return parts.sum(axis=0)  # (4)
+    return total(parts)  # (4)
 
 
 class Recipe(NamedTuple):
@@ -238,6 +238,7 @@ def _dots(parts, gy, gy_shape, gy_step, x, x_shape, x_step, plan):
     lanes = BYTES // x.itemsize
     for piece in prange(parts.shape[0]):
         gw = parts[piece]
+        gw[:] = 0
         x_planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
         gy_planes = np.zeros(groups * plan.plane, x.dtype)
         gy_vectors = np.zeros(groups * blocks * FILTERS * plan.vectors * lanes, x.dtype)

@@ -15,6 +15,7 @@ from ...memory import images_of
 from ...simd import FILTERS, PAIR, VECTORS, correlate_tile_and_finish, dot_tile, fills_tile, prefetch
 from ...vectors import copy_vector
 from .layout import LINE
+from .parts import count, total
 
 NEAR = 2 * VECTORS  # channels that meet all gradients before the next do: they stay in the first-level cache
 TOGETHER = 512  # pixels, of a few small images, whose products are added up in registers
@@ -65,14 +66,14 @@ def _mix(y, x, x_step, weight, bias, floor, starts, taps):
             m += VECTORS if full else PAIR
 
 
-def dot_channels(gy, x, pieces):
+def dot_channels(gy, x):
     """The gradient to the filters, (K, C, 1, 1): gy times x, summed over images and pixels."""
     K, C = gy.shape[1], x.shape[1]
-    parts = np.zeros((pieces, K * C + BYTES // x.itemsize), x.dtype)
+    parts = np.empty((min(count(K * C), len(x)), K * C + BYTES // x.itemsize), x.dtype)
     gy, _, gy_step = images_of(gy)
     x, (N, _, H, W), x_step = images_of(x)
     _dots(parts, gy, gy_step, x, x_step, N, K, C, H * W)
-    gw = parts.sum(axis=0)[: K * C].reshape(-1, C, FILTERS).swapaxes(1, 2)
+    gw = total(parts)[: K * C].reshape(-1, C, FILTERS).swapaxes(1, 2)
     return np.ascontiguousarray(gw).reshape(K, C, 1, 1)
 
 
@@ -87,6 +88,7 @@ def _dots(parts, gy, gy_step, x, x_step, N, K, C, plane):
     for piece in prange(pieces):
         piece = np.int64(piece)
         gw, gradients = parts[piece], np.empty(together * vectors * K * lanes, x.dtype)
+        gw[:] = 0
         end = (piece + 1) * N // pieces
         for n in range(piece * N // pieces, end, together):
             images = min(together, end - n)

@@ -35,11 +35,12 @@ def max_pool2d(
     pads = tuple(normal_pair("max_pool2d", "padding", pad, least=0) for pad in (rows, columns))
     if x.ndim != 4:
         raise ValueError(f"max_pool2d: images have shape {x.shape}, expected (N, C, H, W)")
-    if any(max(pad) >= length for pad, length in zip(pads, size, strict=True)):
+    (top, bottom), (left, right) = pads
+    if max(top, bottom) >= size[0] or max(left, right) >= size[1]:
         raise ValueError(
             f"max_pool2d: padding {pads} must be smaller than the window {size}, so that no window is empty"
         )
-    if any(n + sum(pad) < length for n, pad, length in zip(x.shape[2:], pads, size, strict=True)):
+    if x.shape[2] + top + bottom < size[0] or x.shape[3] + left + right < size[1]:
         raise ValueError(f"max_pool2d: images {x.shape} with padding {pads} are smaller than the window {size}")
     kernels = backend.choose(__name__, x.data)
     positions, y = kernels.argmax(x.data, size, stride, pads)
