@@ -5,7 +5,7 @@
 
     image_epe   mean_p  |I'(p) - I(p)|    Euclidean over the channels: the "EPE" that section 4.2 defines  (1)
     flow_epe    mean_p  |w(p) - w*(p)|    the usual endpoint error                                        (2)
-    folding     share of pixels p with det(1 + dw/dp) <= 0                                                (3)
+    folding     share of squares between pixels in which a motion folds: motion.folding_fraction
 
 The paper means over "the central part" of the images without saying how large it is: `part` of both sides, 0.75
 unless told. In (1) two motions that differ where the image is flat are equal, in (2) they are not.
@@ -65,19 +65,6 @@ def flow_epe(motions: np.ndarray, truth: np.ndarray, *, part: float = PART) -> n
 def share_below(errors: np.ndarray, limit: float = 1.0) -> float:
     """The share of errors below `limit`: with flow_epe, of pairs that were aligned to better than a pixel."""
     return float(np.mean(np.asarray(errors) < limit))
-
-
-def folding_fraction(motions: np.ndarray) -> np.ndarray:
-    """(3) for motions (N, 2, H, W): (N,). Differences are to the next pixel, at the (H - 1)(W - 1) pixels that have
-    both.
-
-    Raises ValueError for shapes that do not fit.
-    """
-    _check("folding_fraction", motions, motions, channels=2)
-    w = motions.astype(np.float64)
-    x, y = np.diff(w, axis=3)[:, :, :-1], np.diff(w, axis=2)[:, :, :, :-1]
-    determinant = (1 + x[:, 0]) * (1 + y[:, 1]) - y[:, 0] * x[:, 1]
-    return np.mean(determinant <= 0, axis=(1, 2))  # (3)
 
 
 def _grey_levels(images: np.ndarray) -> np.ndarray:

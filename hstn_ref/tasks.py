@@ -13,6 +13,7 @@ import numpy as np
 from hstn_ref import alignment_metrics, metrics
 from hstn_ref.history import AlignmentEpoch, Epoch, Sums
 from hstn_ref.metrics import Metrics
+from hstn_ref.motion import folding_fraction
 
 Batch = tuple[np.ndarray, ...]
 Judged = tuple[np.ndarray, ...]  # arrays with an entry an image
@@ -84,7 +85,7 @@ class Alignment:
         return (
             alignment_metrics.image_epe(outputs.result.data, target),
             alignment_metrics.flow_epe(motion, truth),
-            alignment_metrics.folding_fraction(motion),
+            folding_fraction(motion),
         )
 
     def metrics(self, judged: Judged, *, loss: float, images_per_second: float) -> alignment_metrics.Metrics:

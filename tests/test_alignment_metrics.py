@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hstn_ref.alignment_metrics import central, flow_epe, folding_fraction, image_epe, share_below
+from hstn_ref.alignment_metrics import central, flow_epe, image_epe, share_below
 
 seeds = st.integers(0, 999)
 
@@ -49,19 +49,6 @@ def test_the_share_below_a_pixel():
     assert share_below(np.array([0.2, 0.99, 1.0, 7.0]), 8) == 1.0
 
 
-def test_folding_is_where_neighbours_change_places():
-    motions = np.zeros((3, 2, 6, 8))
-    motions[1, 0, :, 4] = 1.5  # column 4 jumps over column 5, in all five rows that have a next one
-    motions[2, 0] = -2 * np.arange(8)  # mirrored along x: every pixel folds
-    np.testing.assert_allclose(folding_fraction(motions), [0, 5 / 35, 1])
-
-
-def test_a_rotation_does_not_fold():
-    y, x = np.mgrid[:9, :9] - 4.0
-    motion = np.stack([-y - x, x - y])[None]  # by 90 degrees
-    assert folding_fraction(motion).tolist() == [0]
-
-
 def test_shapes_that_do_not_fit():
     images, motions = np.zeros((2, 3, 8, 8)), np.zeros((2, 2, 8, 8))
     with pytest.raises(
@@ -70,8 +57,6 @@ def test_shapes_that_do_not_fit():
         image_epe(images, motions)
     with pytest.raises(ValueError, match=r"flow_epe: .* expected \(N, 2, H, W\) twice"):
         flow_epe(images, images)
-    with pytest.raises(ValueError, match=r"folding_fraction: .* expected \(N, 2, H, W\) twice"):
-        folding_fraction(motions[0])
     for part in (0, 1.1, float("nan")):
         with pytest.raises(ValueError, match=f"part is {part}, expected 0 < part <= 1"):
             central(images, part)

@@ -21,7 +21,7 @@ import numpy as np
 from hstn_ref.alignment.network import load_aligner, network_answer
 from hstn_ref.alignment.refinement import refined, refinement_levels
 from hstn_ref.alignment.result import Alignment, Answer, split
-from hstn_ref.alignment.search import affine_search, search_levels, starts, starts_near
+from hstn_ref.alignment.search import OVERLAP, affine_search, search_levels, starts, starts_near
 from hstn_ref.flow import brox, ldof, sift_flow
 from hstn_ref.flow.pairs import each_pair
 
@@ -29,8 +29,8 @@ __all__ = ["ENGINES", "Alignment", "align"]
 
 ENGINES = ("optimise", "network", "brox", "sift_flow", "ldof")
 SMALLEST = 16  # pixels, the least height and width
-OVERLAP = 0.5  # the least share of the target that lies inside the source
 FOLDING = 0.05  # the greatest share of folded squares: pairs that belong together have about 0, others more
+CORRELATION = 0.5  # the least between warped and target: pairs that belong together have about 0.8 or more, others less
 FLOWS = {"brox": brox, "sift_flow": sift_flow, "ldof": ldof}
 
 
@@ -45,11 +45,12 @@ def align(
 ) -> Alignment:
     """The motion with target(p) ~ source(p + motion(p)), and what follows from it.
 
-    Images are (H, W) or (C, H, W), C = 1 or 3, channels first, of any real dtype and in any unit, at least 16x16;
-    a picture with its channels last is `picture.transpose(2, 0, 1)`.
+    Images are (H, W) or (C, H, W), C = 1 or 3, channels first, of any real dtype and in any unit, the same for both,
+    at least 16x16; a picture with its channels last is `picture.transpose(2, 0, 1)`.
 
     engine      "optimise": an affine motion (search.py) and a flow on top of it (refinement.py), without training;
-                rotations up to 40 degrees and shifts up to a third of the image are within its reach
+                photographs are found from rotations up to 40 degrees or shifts up to a third of the image; fine or
+                repeating textures, and both at once, may not be
                 "network": one pass of a trained network (network.py), on images resampled to its size
                 "brox", "sift_flow", "ldof": the flows of `hstn_ref.flow`
                 theta of all but the first is the affine motion nearest to the motion
@@ -63,6 +64,8 @@ def align(
     """
     if engine not in ENGINES:
         raise ValueError(f"align: engine is {engine!r}, expected one of {', '.join(ENGINES)}")
+    if refine and engine == "optimise":
+        raise ValueError('align: refine follows another engine, "optimise" is what it does')
     if checkpoint is not None and engine != "network":
         raise ValueError(f"align: checkpoint is {str(checkpoint)!r}, engine {engine!r} has no use for one")
     source, target = np.array(source), np.array(target)  # copies: the result keeps them
@@ -112,15 +115,20 @@ def _check_found(found: Alignment, *, whole_pixels: bool) -> None:
             f"align: no alignment was found, only {overlap:.0%} of the target would lie inside the source, expected "
             f"{OVERLAP:.0%}"
         )
-    if not whole_pixels and found.folding > FOLDING:  # they always fold somewhere
+    folds = not whole_pixels and found.folding > FOLDING  # whole pixels always fold somewhere
+    if folds or found.correlation < CORRELATION:
         raise ValueError(
-            f"align: no alignment was found, the best motion folds in {found.folding:.0%} of the image (residual "
-            f"{found.residual:.3g}, before {found.residual_before:.3g}); do both images show the same?"
+            f"align: no alignment was found, the best motion folds in {found.folding:.0%} of the image, expected "
+            f"{FOLDING:.0%} at most, and its result and the target have a correlation of {found.correlation:.2f}, "
+            f"expected {CORRELATION} at least (residual {found.residual:.3g}, before {found.residual_before:.3g}); do "
+            "both images show the same, in the same unit?"
         )
 
 
 def _check_image(side: str, image: np.ndarray) -> None:
-    """Raise ValueError for what a flow would accept and an alignment does not."""
+    """Raise for what a flow would accept and an alignment does not."""
+    if image.dtype.kind == "U":
+        raise TypeError(f"align: {side} is {image}, expected an array; read a file with hstn_ref.data.read_image")
     if image.ndim == 4:
         raise ValueError(f"align: {side} {image.shape}, expected one image, (H, W) or (C, H, W)")
     if image.ndim == 3 and image.shape[0] not in (1, 3) and image.shape[2] in (1, 3, 4):

@@ -5,11 +5,9 @@
     L, t      Hx(p) = (L - 1)(p - c) + t, c the centre of the image
 
 The inverse motion b leads from the source back, p = q + b(q). With w continued beyond the border as that of the nearest
-pixel, and Hx by its formula, p is the fixed point of
+pixel, and Hx by its formula, p is found by Newton's method from where w = 0,
 
-    p = c + L^-1 (q - c - t - w(p))                                                                        (1)
-
-which contracts where w changes slowly, however large the rotation.
+    p <- p - J^-1 (p + m(p) - q),    J = L + dw/dp,    or J = L where the determinant of that is not positive   (1)
 """
 
 from __future__ import annotations
@@ -28,7 +26,8 @@ from hstn_ref.alignment.light import light
 from hstn_ref.flow.variational import inside
 from hstn_ref.motion.coordinates import pixels
 
-ITERATIONS = 200  # of (1), at most
+ITERATIONS = 60  # of (1), at most
+HALF = 20  # steps of (1) after which they are halved: whole ones may go to and fro over the edges between pixels
 TOLERANCE = 1e-6  # pixels, of (1)
 
 Answer = tuple[np.ndarray, np.ndarray]  # theta and flow of an Alignment
@@ -83,15 +82,19 @@ class Alignment:
         """The source as it looks in the frame of the target, float32 in the unit of the source."""
         return self.warp(self.source)
 
-    def warp(self, image: Any, *, border: str = "edge") -> np.ndarray:
+    def warp(self, image: Any, *, border: str = "edge", nearest: bool = False) -> np.ndarray:
         """Any image (H, W) or (C, H, W) of the frame of the source, in that of the target: one bilinear resampling.
 
         float64 stays, all else becomes float32. `border` is that of `bilinear_sample`: "edge" continues the image,
-        "zeros" and "reflect" do as they say. Raises ValueError for another shape or an unknown border.
+        "zeros" and "reflect" do as they say. With `nearest` the nearest pixel is read instead and the dtype stays: for
+        labels and masks, which have no values between; the border is "edge" or "zeros" then.
+        Raises ValueError for another shape or an unknown border.
         """
         image = np.asarray(image)
         if image.ndim not in (2, 3) or image.shape[-2:] != self.shape:
             raise ValueError(f"warp: image {image.shape}, expected (H, W) or (C, H, W) of {self.shape} pixels")
+        if nearest:
+            return self._nearest(image, border)
         dtype = np.float64 if image.dtype == np.float64 else np.float32
         batch = image.astype(dtype).reshape(1, -1, *self.shape)
         with no_grad():
@@ -117,8 +120,15 @@ class Alignment:
     def inverse(self) -> np.ndarray:
         """The motion b (2, H, W) float32, pixels, that undoes this one: source(q) ~ target(q + b(q)); (1).
 
-        Warns with `hstn_ref.motion.NotConverged` where the motion folds and so has no inverse.
+        Warns with `hstn_ref.motion.NotConverged` if the motion folds, where the inverse is one of several, and where
+        none was found.
         """
+        if self.folding:
+            warnings.warn(
+                f"align: the motion folds in {self.folding:.2%} of the image, there the inverse is one of several",
+                motions.NotConverged,
+                stacklevel=2,
+            )
         grid = np.stack(np.meshgrid(*map(np.arange, self.shape[::-1])), 0).astype(np.float64)
         q = grid.reshape(2, -1)
         return (self._solved(q) - q).astype(np.float32).reshape(2, *self.shape)
@@ -145,9 +155,9 @@ class Alignment:
         That the light differs costs an alignment nothing, but it is part of the `residual`.
         """
         C, (H, W) = self.source.size // (self.shape[0] * self.shape[1]), self.shape
-        unit = 255 / max(
-            float(np.ptp([self.source.min(), self.source.max(), self.target.min(), self.target.max()])), 1e-9
-        )
+        low = min(float(image.min()) for image in (self.source, self.target))
+        high = max(float(image.max()) for image in (self.source, self.target))
+        unit = 255 / max(high - low, 1e-9)
         s, t = (unit * image.reshape(C, H * W).astype(np.float64) for image in (self.warped, self.target))
         a, b = light(s, t, ~self.outside.reshape(1, -1), rounds=4)
         return float(a.mean()), float(b.mean() / unit)
@@ -162,6 +172,19 @@ class Alignment:
         """Mean |source - target| over the same pixels."""
         return self._difference(self.source)
 
+    @cached_property
+    def correlation(self) -> float:
+        """Pearson's, of warped and target over the pixels that are not `outside`; 0 if one of them is constant there.
+
+        Contrast and brightness leave it as it is. Every channel has a mean of its own.
+        """
+        s, t = (
+            image.reshape(-1, *self.shape)[:, ~self.outside].astype(np.float64) for image in (self.warped, self.target)
+        )
+        s, t = (x - x.mean(axis=1, keepdims=True) for x in (s, t))
+        most = np.sqrt(np.sum(s**2) * np.sum(t**2))
+        return float(np.sum(s * t) / most) if most > 0 else 0.0
+
     def _difference(self, image: np.ndarray) -> float:
         difference = abs(image.astype(np.float64) - self.target)
         return float(difference[..., ~self.outside].mean())
@@ -169,29 +192,44 @@ class Alignment:
     def _affine(self, p: np.ndarray) -> np.ndarray:
         return self.matrix[:, :2] @ p + self.matrix[:, 2:]
 
-    def _flow_at(self, p: np.ndarray) -> np.ndarray:
-        """w at positions (2, K): (2, K)."""
+    def _nearest(self, image: np.ndarray, border: str) -> np.ndarray:
+        if border not in ("edge", "zeros"):
+            raise ValueError(f"warp: border is {border!r}, expected edge or zeros with nearest")
+        H, W = self.shape
+        x, y = np.rint(self.motion + np.stack(np.meshgrid(np.arange(W), np.arange(H)))).astype(np.int64)
+        warped = image[..., y.clip(0, H - 1), x.clip(0, W - 1)]
+        if border == "zeros":
+            warped[..., (x < 0) | (x >= W) | (y < 0) | (y >= H)] = 0
+        return warped
+
+    def _flow_at(self, p: np.ndarray, derivative: tuple[int, int] = (0, 0)) -> np.ndarray:
+        """w at positions (2, K), or its derivative along x, (1, 0), or y, (0, 1): (2, K)."""
         K = p.shape[1]
         motion = p - np.stack([np.arange(K), np.zeros(K)])  # from the pixels of an image of one row
+        flow, motion = self.flow[None].astype(np.float64), motion.reshape(1, 2, 1, K)
         with no_grad():
-            w = bilinear_sample(self.flow[None].astype(np.float64), motion.reshape(1, 2, 1, K), border="edge")
-        return w.data.reshape(2, K)
+            return bilinear_sample(flow, motion, border="edge", derivative=derivative).data.reshape(2, K)
 
     def _solved(self, q: np.ndarray) -> np.ndarray:
         """The p with p + m(p) = q for positions q (2, K): (1)."""
-        back = np.linalg.inv(self.matrix[:, :2])
-        p = back @ (q - self.matrix[:, 2:])
-        moving = np.arange(q.shape[1])  # positions that (1) still changes: few after ten iterations
-        for _ in range(ITERATIONS):
-            after = back @ (q[:, moving] - self.matrix[:, 2:] - self._flow_at(p[:, moving]))  # (1)
-            step = np.hypot(*(after - p[:, moving]))
-            p[:, moving] = after
-            moving = moving[step > TOLERANCE]
+        L = self.matrix[:, :2]
+        p = np.linalg.inv(L) @ (q - self.matrix[:, 2:])
+        moving = np.arange(q.shape[1])  # positions that (1) still changes: few after some steps
+        for k in range(ITERATIONS):
+            at = p[:, moving]
+            left = self._affine(at) + self._flow_at(at) - q[:, moving]
+            J = np.stack([L[:, :1] + self._flow_at(at, (1, 0)), L[:, 1:] + self._flow_at(at, (0, 1))], axis=1)
+            determinant = J[0, 0] * J[1, 1] - J[0, 1] * J[1, 0]
+            J[..., determinant <= 0] = L[..., None]
+            step = np.stack([J[1, 1] * left[0] - J[0, 1] * left[1], J[0, 0] * left[1] - J[1, 0] * left[0]])
+            step /= J[0, 0] * J[1, 1] - J[0, 1] * J[1, 0]
+            p[:, moving] = at - (step if k < HALF else step / 2)  # (1)
+            moving = moving[np.hypot(*step) > TOLERANCE]
             if len(moving) == 0:
                 return p
         warnings.warn(
-            f"align: the motion has no inverse at {len(moving) / q.shape[1]:.2%} of the positions, where it folds or "
-            "almost does; there the inverse and the points are a guess",
+            f"align: no inverse of the motion was found at {len(moving) / q.shape[1]:.2%} of the positions; there the "
+            "inverse and the points are a guess",
             motions.NotConverged,
             stacklevel=3,
         )

@@ -62,7 +62,7 @@ def affine_search(source: np.ndarray, target: np.ndarray, thetas: np.ndarray, ti
 def search_levels(shape: tuple[int, int]) -> list[tuple[int, int]]:
     """The sizes of the levels, coarse to fine."""
     levels = sizes(shape, 0.5, COARSEST)
-    return [size for size in levels if min(size) <= LARGEST] or levels[:1]
+    return [size for size in levels if min(size) <= LARGEST]
 
 
 def starts(shape: tuple[int, int], angles: Sequence[float] = ANGLES, shifts: Sequence[float] = SHIFTS) -> np.ndarray:

@@ -41,6 +41,12 @@ class Main(click.Group):
                 raise
             click.echo(f"hstn: error: {' '.join(str(error).split())}", err=True)
             ctx.exit(1)
+        except MemoryError as error:
+            if ctx.params["debug"]:
+                raise
+            asked = f" ({error})" if str(error) else ""
+            click.echo(f"hstn: error: not enough memory{asked}, expected smaller images or batches", err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -21,11 +21,11 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.ops import bilinear_sample
 from hstn_ref import alignment, models
-from hstn_ref.alignment_metrics import flow_epe, folding_fraction, image_epe, share_below
+from hstn_ref.alignment_metrics import flow_epe, image_epe, share_below
 from hstn_ref.data import Dataset
 from hstn_ref.flow import brox, ldof, sift_flow
 from hstn_ref.flow.pairs import each_pair
-from hstn_ref.motion import affine_motion
+from hstn_ref.motion import affine_motion, folding_fraction
 
 Motion = Callable[[np.ndarray, np.ndarray], np.ndarray]  # source, target (N, C, H, W) -> motion (N, 2, H, W)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,7 @@ GOOD = texture((32, 32))
     "source, target, options, message",
     [
         (GOOD, GOOD, {"engine": "horn"}, "engine is 'horn', expected one of optimise, network, brox"),
+        (GOOD, GOOD, {"refine": True}, "refine follows another engine"),
         (GOOD, GOOD, {"checkpoint": "a.h5"}, "checkpoint is 'a.h5', engine 'optimise' has no use for one"),
         (GOOD, GOOD[:, :, :31], {}, "the same shape"),
         (GOOD, np.full_like(GOOD, 7), {}, "target is constant"),
@@ -216,6 +218,19 @@ GOOD = texture((32, 32))
 def test_bad_images_are_named(source, target, options, message):
     with pytest.raises(ValueError, match=message):
         hstn_ref.align(source, target, **options)
+
+
+@pytest.mark.parametrize("engine", ["optimise", "sift_flow"])
+def test_pictures_of_different_things_are_refused(engine):
+    """An affine motion and a flow fit a cat to a retina with few folds; what comes out does not look like one."""
+    cat, retina = (to_grey(load_photographs()[name])[:, :192:2, :192:2] for name in ("chelsea", "retina"))
+    with pytest.raises(ValueError, match=r"have a correlation of 0\.\d\d, expected 0\.5"):
+        hstn_ref.align(cat, retina, engine=engine)
+
+
+def test_paths_are_not_images():
+    with pytest.raises(TypeError, match=r"source is monday\.png, expected an array; read a file with"):
+        hstn_ref.align("monday.png", "friday.png")
 
 
 def test_complex_images_are_refused():
@@ -233,13 +248,58 @@ def test_questions_to_a_result_are_checked(elastic):
         found.warp_points([[0, 1]], to="there")
 
 
-def test_a_fold_has_no_inverse_and_says_so():
-    flow = np.zeros((2, 32, 32), np.float32)
+def still(flow):
+    return Alignment(GOOD, GOOD, np.array([1, 0, 0, 0, 1, 0], np.float32), flow.astype(np.float32))
+
+
+def test_a_swirl_is_undone_however_strong():
+    """Its inverse is the swirl the other way round: every circle turns by an angle that depends on its radius."""
+    y, x = np.mgrid[:128, :128] - 63.5
+    angle = np.deg2rad(80) * np.exp(-(x**2 + y**2) / 800)
+    there, back = (
+        np.stack([np.cos(a) * x - np.sin(a) * y - x, np.sin(a) * x + np.cos(a) * y - y]) for a in (angle, -angle)
+    )
+    found = still(there)
+    assert found.folding == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(found.inverse, back, atol=0.1)  # the motion is bilinear between pixels
+
+
+def test_a_fold_has_several_inverses_and_says_so():
+    flow = np.zeros((2, 32, 32))
     flow[0] = 12 * np.sin(np.arange(32) * 0.8)
-    found = Alignment(GOOD, GOOD, np.array([1, 0, 0, 0, 1, 0], np.float32), flow)
-    assert found.folding > 0.2
-    with pytest.warns(hstn_ref.motion.NotConverged, match="the motion has no inverse at .*% of the positions"):
-        found.inverse  # noqa: B018
+    found = still(flow)
+    with pytest.warns(hstn_ref.motion.NotConverged, match=f"the motion folds in {found.folding:.2%} of the image"):
+        b = found.inverse
+    x = np.arange(32) + b[0]
+    np.testing.assert_allclose(x + np.interp(x, np.arange(32), flow[0, 0]), np.tile(np.arange(32), (32, 1)), atol=1e-4)
+
+
+def test_an_inverse_that_is_not_found_is_a_guess():
+    found = still(np.random.default_rng(0).normal(0, 30, (2, 32, 32)))
+    with pytest.warns(hstn_ref.motion.NotConverged, match="no inverse of the motion was found at .*% of the positions"):
+        assert np.isfinite(found.inverse).all()
+
+
+def test_labels_keep_their_values():
+    labels = np.arange(32 * 32, dtype=np.int16).reshape(32, 32)
+    found = still(np.stack([np.full((32, 32), 2.4), np.full((32, 32), -3.4)]))
+    np.testing.assert_array_equal(found.warp(labels, nearest=True)[3:, :-2], labels[:-3, 2:])
+    assert found.warp(labels, nearest=True).dtype == np.int16
+    assert (found.warp(labels, nearest=True)[:3, :-2] == labels[:1, 2:]).all()  # the edge continues
+    assert (found.warp(labels, nearest=True, border="zeros")[:3] == 0).all()
+    with pytest.raises(ValueError, match="border is 'reflect', expected edge or zeros with nearest"):
+        found.warp(labels, nearest=True, border="reflect")
+
+
+@pytest.mark.parametrize("contrast", [1, -2, 0])
+def test_correlation_is_that_of_what_overlaps(contrast):
+    target = 7 + contrast * GOOD.astype(float)
+    target[..., :3] = 255  # outside, below
+    found = Alignment(GOOD, target, np.array([1, 0, 0, 0, 1, 0], np.float32), np.zeros((2, 32, 32), np.float32))
+    found.flow[0, :, :3] = -4
+    np.testing.assert_allclose(found.correlation, np.sign(contrast), atol=1e-6)
 
 
 def test_importing_the_package_does_not_import_the_engine():

@@ -58,7 +58,9 @@ def test_all_files_are_written(place):
     np.testing.assert_allclose(numbers["shift"], [-4, 3], atol=0.2)
     assert abs(numbers["rotation"]) < 0.3 and abs(numbers["scale"] - 1) < 0.01
     assert numbers["residual"] < 0.3 * numbers["residual_before"]
-    assert "shift       (-" in done.output and "residual" in done.output
+    assert "shift        (-" in done.output and "residual" in done.output
+    assert numbers["size"] == [96, 80] and numbers["units"]["lengths"] == "pixels" and numbers["correlation"] > 0.9
+    assert set(numbers["files"]) == {path.name for path in out.iterdir()}
 
 
 @pytest.mark.parametrize("form", ["npy", "h5"])
@@ -75,6 +77,72 @@ def test_other_formats(place, form):
             np.testing.assert_array_equal(file["motion"], found.motion)
             np.testing.assert_array_equal(file["matrix"], found.matrix)
             assert set(file) >= {"inverse", "flow", "theta", "jacobian_determinant", "outside"}
+            assert file.attrs["lengths"] == "pixels" and "source(p + motion(p))" in file.attrs["convention"]
+
+
+def test_results_of_another_run_do_not_stay_among_the_new_ones(place, tmp_path):
+    folder, _ = place
+    pair = folder / "source.png", folder / "target.png"
+    (tmp_path / "motion.npy").write_text("not ours")
+    assert run(*pair, "--out", tmp_path, "--points", folder / "points.csv", "--quiet").exit_code == 0
+    assert run(*pair, "--out", tmp_path, "--format", "h5", "--quiet").exit_code == 0
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"warped.png", "outside.png", "alignment.json", "picture.png", "alignment.h5", "motion.npy"}
+    assert (tmp_path / "motion.npy").read_text() == "not ours"
+
+
+@pytest.mark.parametrize("given", ["source", "points", "mask"])
+def test_inputs_are_not_replaced_by_results(place, tmp_path, given):
+    folder, _ = place
+    paths = {"source": "warped.png", "points": "points.csv", "mask": "mask.png"}
+    Image.new("L", (96, 80)).save(tmp_path / "mask.png")
+    Image.open(folder / "source.png").save(tmp_path / "warped.png")
+    (tmp_path / "points.csv").write_text("1,2\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    source = tmp_path / "warped.png" if given == "source" else folder / "source.png"
+    options = [] if given == "source" else [f"--{given}", tmp_path / paths[given]]
+    done = run(source, folder / "target.png", *options, "--out", tmp_path)
+    assert done.exit_code == 1 and f"{paths[given]} would be replaced by a result" in done.output
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_results_need_a_folder(place):
+    folder, _ = place
+    done = run(folder / "source.png", folder / "target.png", "--out", folder / "source.png")
+    assert done.exit_code == 1 and "is a file, expected a folder for the results" in done.output
+
+
+def test_a_mask_is_warped_as_it_is(place, tmp_path):
+    """Of a palette the indices; the background is what lies outside."""
+    folder, _ = place
+    labels = np.zeros((80, 96), np.uint8)
+    labels[20:50, 30:60], labels[60:, :] = 7, 200
+    mask = Image.fromarray(labels)
+    mask.putpalette([0, 0, 0] * 7 + [255, 0, 0] * 249)
+    mask.save(tmp_path / "mask.png")
+    out = tmp_path / "out"
+    options = ("--mask", tmp_path / "mask.png", "--out", out, "--quiet")
+    assert run(folder / "source.png", folder / "target.png", *options).exit_code == 0
+    warped = np.asarray(Image.open(out / "mask.png"))
+    assert set(np.unique(warped)) == {0, 7, 200}
+    assert (warped[24:52, 27:55] == 7).all() and (warped[65:77, :90] == 200).all()  # target(p) = source(p + (4, -3))
+    smaller = Image.fromarray(labels[:50])
+    smaller.save(tmp_path / "mask.png")
+    refused = run(folder / "source.png", folder / "target.png", *options)
+    assert refused.exit_code == 1 and "the mask has 96x50 pixels, expected 96x80" in refused.output
+
+
+def test_lengths_in_a_unit(place, tmp_path):
+    folder, _ = place
+    pair = folder / "source.png", folder / "target.png"
+    done = run(*pair, "--out", tmp_path / "out", "--pixel-size", "0.5 mm")
+    numbers = json.loads((tmp_path / "out" / "alignment.json").read_text())
+    assert numbers["pixel_size"] == {"value": 0.5, "unit": "mm"}
+    x, y = numbers["shift"]
+    assert f"right and down: ({x / 2:+.4g}, {y / 2:+.4g}) mm" in done.output
+    for wrong in ("mm", "0 mm", "0.5", "-1mm", "1.2.3 mm"):
+        refused = run(*pair, "--out", tmp_path / "none", "--pixel-size", wrong)
+        assert refused.exit_code == 2 and "expected a number and a unit" in refused.output
 
 
 def test_the_words_name_the_direction(tmp_path):
@@ -86,6 +154,31 @@ def test_the_words_name_the_direction(tmp_path):
     assert run(tmp_path / "a.png", tmp_path / "b.png", "--out", tmp_path / "out", "--quiet").exit_code == 0
     numbers = json.loads((tmp_path / "out" / "alignment.json").read_text())
     assert abs(numbers["rotation"] - 20) < 1 and abs(numbers["scale"] - 1) < 0.03
+
+
+def test_points_and_masks_of_a_source_in_another_size(tmp_path):
+    """They are of SOURCE as it is: here four times as many pixels as those of the target, which shows the same."""
+    camera = Image.fromarray(load_photographs()["camera"][0])
+    camera.save(tmp_path / "large.png")
+    camera.resize((128, 128), Image.Resampling.BICUBIC).save(tmp_path / "small.png")
+    labels = np.zeros((256, 256), np.uint8)
+    labels[100:180, 40:200] = 3
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    (tmp_path / "p.csv").write_text("200,100\n0,255\n")
+    options = (
+        "--resample",
+        "--points",
+        tmp_path / "p.csv",
+        "--mask",
+        tmp_path / "labels.png",
+        "--out",
+        tmp_path / "out",
+    )
+    assert run(tmp_path / "large.png", tmp_path / "small.png", *options, "--quiet").exit_code == 0
+    points = np.loadtxt(tmp_path / "out" / "points.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(points, [[99.75, 49.75], [-0.25, 127.25]], atol=0.1)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "mask.png")), labels[::2, ::2])
+    assert json.loads((tmp_path / "out" / "alignment.json").read_text())["resampled_from"] == [256, 256]
 
 
 def test_grey_onto_colour_and_another_size(place, tmp_path):
@@ -116,7 +209,17 @@ def test_bad_images_are_one_sentence(place, tmp_path, name, content, message):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("text, message", [("x,y\n1,2\n3\n", "line 3 is '3'"), ("x,y\n", "expected lines of two")])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("x,y\n1,2\n3\n", "line 3 is '3'"),
+        ("x,y\n", "expected lines of two"),
+        ("40;40\n50,50\n", "line 1 is '40;40'"),
+        ("40,40,a\n50,50\n", "line 1 is '40,40,a'"),
+        ("1," * 100_000 + "\n", "line 1 is '1,1,1,"),
+        ("9" * 200_000, "field larger than field limit"),
+    ],
+)
 def test_bad_points_are_named_before_anything_is_written(place, tmp_path, text, message):
     (tmp_path / "p.csv").write_text(text)
     folder = place[0]
