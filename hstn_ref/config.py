@@ -104,7 +104,8 @@ class DataConfig:
     source              "embedded", a folder with the files of MNIST, an .npz or an .h5 file; of an alignment
                         "embedded" or a folder of images
     seed, fresh         of the clutter around digits, or of the pairs; fresh: others in every epoch
-    images              only the first so many of each split, all if left out
+    images              only the first so many of each split, all if left out; of fresh clutter the first of every
+                        epoch, whose digits come in another order each time
     size, pairs         of an alignment: (H, W), and how many pairs an epoch has
     deformation         of an alignment: how far the images of a pair are from each other
     """

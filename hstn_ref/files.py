@@ -47,6 +47,42 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush(target.parent)
 
 
+_held: set[Path] = set()  # folders that this process has locked
+
+
+@contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other processes from training in `folder`, which is made if missing, until the block ends.
+
+    The lock is the kernel's: no file tells of it, and it goes with the process, however that ends. Within the block
+    the same process may ask for the same folder again. Raises FileError if another process has the folder, or if it
+    cannot be made. Where there are no such locks (Windows, some network file systems), nothing is locked.
+    """
+    path = Path(os.path.realpath(folder))
+    if path in _held or os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise FileError(f"cannot write to the folder {folder}: {error.strerror} ({error.filename})") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileError(f"{folder}: another process is training there, expected a folder of its own") from error
+        except OSError:  # a file system without locks
+            pass
+        _held.add(path)
+        yield
+    finally:
+        _held.discard(path)
+        os.close(descriptor)  # and with it the lock
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file with this content, whole or not at all.
 

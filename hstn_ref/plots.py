@@ -39,16 +39,18 @@ def training_curves(history: Sequence[AnyEpoch], *, title: str = "") -> Figure:
     """Loss, and accuracy or image_epe, of every epoch; the best one is marked, and where the learning rate fell."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     epochs = [epoch.epoch for epoch in history]
+    falls = [(before, after) for before, after in pairwise(history) if after.lr < before.lr]
+    if any(after.lr > before.lr / 5 for before, after in falls):  # along a curve: there are no places to mark
+        falls = []
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", history[0].quantity), strict=True):
         _axes_style(axes)
         for split, colour in (("train", TRAIN), ("valid", VALID)):
             values = [getattr(epoch, f"{split}_{quantity}") for epoch in history]
             axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=_SPLITS[split])
-        for before, after in pairwise(history):
-            if after.lr < before.lr:
-                axes.axvline(after.epoch - 0.5, color=MARK, linewidth=0.8, linestyle=":")
-                if quantity == "loss":
-                    _note(axes, f"lr {after.lr:g}", (after.epoch - 0.5, axes.get_ylim()[1]), (4, -8), MARK)
+        for _, after in falls:
+            axes.axvline(after.epoch - 0.5, color=MARK, linewidth=0.8, linestyle=":")
+            if quantity == "loss":
+                _note(axes, f"lr {after.lr:g}", (after.epoch - 0.5, axes.get_ylim()[1]), (4, -8), MARK)
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     top = best(history)

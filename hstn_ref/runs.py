@@ -32,7 +32,7 @@ from hstn_ref.checkpoint import load_model
 from hstn_ref.config import ConfigError, DataConfig, RunConfig, TrainingConfig
 from hstn_ref.data import Dataset, DataSplits, open_data, open_pairs
 from hstn_ref.errors import DataError, FileError
-from hstn_ref.files import write_bytes
+from hstn_ref.files import locked, write_bytes
 from hstn_ref.history import read_history
 from hstn_ref.progress import announce
 from hstn_ref.tasks import TASKS
@@ -43,6 +43,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, RESULT, CURVES, STAGES = "config.toml", "result.json", "curves.png", "stages.png"
+ORIGIN = (
+    "seed",
+    "threads",
+    "data",
+    "command",
+    "commit",
+    "machine",
+)  # what every result.json tells of how it came about
 FIRST_STAGE = "affine_stn"  # the name of the network and of its folder
 PICTURED = 8  # test images in stages.png: the first ones
 
@@ -58,44 +66,61 @@ def train(
     """Train a network, judge it on the test images, and write everything into `folder`; returns result.json.
 
     `resume` goes on where a run in the folder was stopped, in either stage. Raises FileError if the folder
-    cannot be written, or holds a run and is not to be resumed; and as `open_data`, `models.build` and `fit`.
+    cannot be written, is in use by another process, or holds a run and is not to be resumed; and as `open_data`,
+    `models.build` and `fit`.
     """
     folder = Path(folder)
-    if not resume and any((place / CHECKPOINT).exists() for place in (folder, folder / FIRST_STAGE)):
+    places = (folder, folder / FIRST_STAGE)
+    if not resume and any((place / name).exists() for place in places for name in (CHECKPOINT, BEST, RESULT)):
         raise FileError(f"{folder} holds a run already; continue it with --resume, or choose another folder")
     threads = machine.set_threads(config.threads)
     data = images(config)
     model = build(config, data)
     config = replace(config, model=replace(config.model, options=model.options))
     multipliers([name for name, _ in model.named_parameters()], config.training.lr_multipliers)  # before stage 1
-    if resume:
-        _check_unchanged(config, folder / CONFIG)
-    configuration.write(config, folder / CONFIG)  # finds out whether the folder can be written
-    stages, kind = {}, TASKS[model.task].epoch
-    if not (folder / CHECKPOINT).exists():
-        source = _localisation_source(config, data, folder, resume=resume, quiet=quiet)
-        if source is not None:
-            copy_localisation(source, model)
-    if (folder / FIRST_STAGE / HISTORY).exists():
-        stages[FIRST_STAGE] = read_history(folder / FIRST_STAGE / HISTORY, kind)
-    result = fit(model, data, **_arguments(config.training), folder=folder, resume=resume, quiet=quiet)
-    stages[model.name] = result.history
-    report = {
-        **judge(folder / BEST, data.test, config.training.batch_size),
-        "best_epoch": result.best.epoch,
-        f"valid_{result.best.quantity}": abs(result.best.merit),
-        "epochs": {name: len(history) for name, history in stages.items()},
-        "seconds": sum(epoch.seconds for history in stages.values() for epoch in history),
-        "seed": config.training.seed,
-        "threads": threads,
-        "data": {"source": config.data.source, **data.attributes},
-        "command": command,
-        "commit": machine.commit(),
-        "machine": machine.describe(),
-    }
-    _draw(folder, result, data)
-    write_bytes(folder / RESULT, (json.dumps(report, indent=2) + "\n").encode())  # the last: the run is finished
-    return report
+    with locked(folder):
+        if resume:
+            _check_unchanged(config, folder / CONFIG)
+        configuration.write(config, folder / CONFIG)  # finds out whether the folder can be written
+        stages, kind = {}, TASKS[model.task].epoch
+        if not (folder / CHECKPOINT).exists():
+            source = _localisation_source(config, data, folder, resume=resume, quiet=quiet)
+            if source is not None:
+                copy_localisation(source, model)
+        if (folder / FIRST_STAGE / HISTORY).exists():
+            stages[FIRST_STAGE] = read_history(folder / FIRST_STAGE / HISTORY, kind)
+        result = fit(model, data, **_arguments(config.training), folder=folder, resume=resume, quiet=quiet)
+        stages[model.name] = result.history
+        report = {
+            **judge(folder / BEST, data.test, config.training.batch_size),
+            "best_epoch": result.best.epoch,
+            f"valid_{result.best.quantity}": abs(result.best.merit),
+            "epochs": {name: len(history) for name, history in stages.items()},
+            "seconds": sum(epoch.seconds for history in stages.values() for epoch in history),
+            "seed": config.training.seed,
+            "threads": threads,
+            "data": {"source": config.data.source, **data.attributes},
+            "command": command,
+            "commit": machine.commit(),
+            "machine": machine.describe(),
+        }
+        _draw(folder, result, data)
+        write_bytes(folder / RESULT, (json.dumps(report, indent=2) + "\n").encode())  # the last: the run is finished
+        return report
+
+
+def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The result.json of a run. Raises FileError if it cannot be read, DataError if it is none."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not the result of a run: {error}") from error
+    missing = [name for name in ORIGIN if name not in found] if isinstance(found, dict) else ORIGIN
+    if missing:
+        raise DataError(f"{path}: not the result of a run, it has no {', '.join(missing)}")
+    return found
 
 
 def images(config: RunConfig) -> DataSplits:

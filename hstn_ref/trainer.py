@@ -88,7 +88,8 @@ class Trainer:
         start, B = time.perf_counter(), self.config.batch_size
         batch = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
         self.optimiser.zero_grad()
-        outputs, loss = self.model.outputs_and_loss(*batch[:2])
+        with np.errstate(all="ignore"):  # what overflows is said below, in one sentence
+            outputs, loss = self.model.outputs_and_loss(*batch[:2])
         if not math.isfinite(loss.item()):
             raise Diverged(self._divergence(loss))
         loss.backward()
@@ -142,7 +143,8 @@ class Trainer:
 
     def _divergence(self, loss: Tensor) -> str:
         """Where the first number that is not finite came from."""
-        culprit = first_non_finite(loss) or loss
+        found = first_non_finite(loss)
+        culprit = loss if found is None else found
         names = [name for name, parameter in self.parameters.items() if parameter is culprit]
         source = f"parameter {names[0]}" if names else f"a result of {culprit.op}"
         where = f"epoch {self.epoch + 1}, step {self.step + 1}: the loss is {loss.item()}"
@@ -162,9 +164,9 @@ class Trainer:
                 raise ConfigError("resume: there is no folder to go on from")
             return
         path = self.folder / CHECKPOINT
+        if not resume and any((self.folder / name).exists() for name in (CHECKPOINT, BEST)):
+            raise FileError(f"{self.folder} holds a run already; resume it, or choose another folder")
         if path.exists():
-            if not resume:
-                raise FileError(f"{self.folder} holds a run already; resume it, or choose another folder")
             resuming.restore(self, checkpoint.read(path), path)
         write_history(self.folder / HISTORY, self.history)
 

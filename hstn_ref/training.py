@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hstn_ref.config import TrainingConfig
 from hstn_ref.data import DataSplits
 from hstn_ref.evaluation import evaluate
+from hstn_ref.files import locked
 from hstn_ref.history import Epoch, best
 from hstn_ref.progress import Progress
 from hstn_ref.stopping import Interrupted, stop_requests
@@ -68,15 +70,16 @@ def fit(
     checkpoint.h5 if there is one, to the same bits as without the break; only `checkpoint_minutes` and, where they
     do not decide the learning rate, `epochs` may differ from before. `quiet` shows no progress.
 
-    Ctrl-C (SIGINT) or SIGTERM ends the step, saves, and raises Interrupted. Raises FileError if the folder
-    cannot be written or holds a run already; DataError if its checkpoint does not fit; ConfigError (a
-    ValueError) for arguments out of range; Diverged when the loss is not finite any more.
+    Ctrl-C (SIGINT) or SIGTERM ends the step, saves, and raises Interrupted. Raises FileError if the folder cannot be
+    written, holds a run already, or is in use by another process; DataError if its checkpoint does not fit; ConfigError
+    (a ValueError) for arguments out of range; Diverged when the loss is not finite any more.
     """
     config = TrainingConfig(
         epochs, batch_size, lr, lr_multipliers, schedule, patience, reductions, seed, checkpoint_minutes
     )
     trainer = Trainer(model, data, config, None if folder is None else Path(folder))
-    trainer.prepare(resume)
-    with stop_requests() as stop, Progress(quiet=quiet) as progress:
-        trainer.run(stop, progress)
+    with nullcontext() if folder is None else locked(folder):
+        trainer.prepare(resume)
+        with stop_requests() as stop, Progress(quiet=quiet) as progress:
+            trainer.run(stop, progress)
     return Result(trainer.history, best(trainer.history))

@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hstn_ref import checkpoint, models
+from hstn_ref.runs import read_result
 
 KEPT = ("config.toml", "history.jsonl", "result.json", "curves.png", "stages.png")  # of a run
 REPORT = ("table1.toml", "table1.json", "*.png")  # of a table, beside table1.md
@@ -36,7 +37,7 @@ def keep_runs(folder: Path, target: Path) -> dict[Path, dict]:
         kept.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             shutil.copyfile(path.parent / name, kept / name)
-        results[path.parent] = json.loads(path.read_text())
+        results[path.parent] = read_result(path)
     return results
 
 
@@ -50,7 +51,7 @@ def keep_table(folder: Path, target: Path) -> dict[Path, dict]:
     target.with_suffix(".md").write_text(page)
     best = {}
     for row in models.TABLE_1:
-        runs = {path.parent: json.loads(path.read_text()) for path in folder.glob(f"{row}/seed-*/result.json")}
+        runs = {path.parent: read_result(path) for path in folder.glob(f"{row}/seed-*/result.json")}
         if runs:
             run = max(runs, key=lambda path: (runs[path]["valid_accuracy"], -runs[path]["seed"]))
             best[run] = runs[run]

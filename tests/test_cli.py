@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import hstn_ref
-from hstn_ref import checkpoint, cli, config, models, runs
+from hstn_ref import checkpoint, cli, config, files, models, runs
 from hstn_ref.alignment.network import DEFAULT
 from hstn_ref.cli import main
 from hstn_ref.history import read_history
@@ -227,7 +228,7 @@ def test_resume_needs_a_folder():
         ("--localisation-from {place}/cnn/best.h5", "{place}/cnn/best.h5: the model 'cnn' has no localisation network"),
         ("--lr-multiplier flaw_generator=0.1", "training.lr_multipliers: no parameter is under 'flaw_generator'; did"),
         ("--lr-multiplier localisation=high", "training.lr_multipliers.localisation is 'high', expected a number"),
-        ("--out {place}/d.h5/run", "cannot write {place}/d.h5/run/config.toml: "),
+        ("--out {place}/d.h5/run", "cannot write to the folder {place}/d.h5/run: "),
         ("--resume --out {place}/mnist", "there is no run to resume in {place}/mnist"),
     ],
 )
@@ -409,6 +410,39 @@ def test_the_demo_trains_judges_and_draws(place, tmp_path, monkeypatch):
     assert "A short run: test accuracy" in done.stdout
     assert "hstn small, this short run" in done.stdout
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {*FILES, "affine_stn"}
+
+
+def test_the_demo_removes_a_demo_only(place, trained, tmp_path):
+    """A network that was trained stays, whether or not it can still be resumed."""
+    folder = shutil.copytree(trained, tmp_path / "run")
+    (folder / "checkpoint.h5").unlink()
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for arguments in (("demo",), ("train", "--data", f"{place}/d.h5", "--quiet"), ("demo", "--threads", "99")):
+        done = run(*arguments, "--out", folder, code=1)
+        assert "holds a run already" in done.stderr or "threads is 99" in done.stderr
+        assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_two_processes_do_not_train_in_one_folder(place, tmp_path):
+    fixed = ["train", "--model", "cnn", "--data", f"{place}/d.h5", "--epochs", "500", "--threads", "1"]
+    first = subprocess.Popen([*HSTN, *fixed, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    try:
+        for shown in first.stderr:
+            if shown.startswith("epoch 1/500"):
+                break
+        for path in (tmp_path / "checkpoint.h5", tmp_path / "best.h5"):
+            path.unlink(missing_ok=True)  # as if they were not there yet
+        second = run(*fixed, "--seed", "7", "--out", tmp_path, code=1)
+        assert (
+            second.stderr
+            == f"hstn: error: {tmp_path}: another process is training there, expected a folder of its own\n"
+        )
+        assert "seed = 0" in (tmp_path / "config.toml").read_text()
+    finally:
+        first.kill()
+        first.communicate()
+    with files.locked(tmp_path), files.locked(tmp_path):  # it went with the process, and is one's own
+        pass
 
 
 def test_remove_deletes_the_files_of_a_run_and_nothing_else(tmp_path):

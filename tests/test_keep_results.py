@@ -22,6 +22,7 @@ def finished(folder, name, valid_accuracy=0.5, seed=0, **options):
         (folder / file).write_text(file)
     numbers = {"accuracy": 0.25, "cross_entropy": 1.5, "valid_accuracy": valid_accuracy, "images": 16}
     facts = {"title": model.title, "seed": seed, "parameters": 7, "epochs": {name: 1}, "data": {}, "commit": "abc"}
+    facts |= {"threads": 1, "machine": {"processor": "a"}}
     (folder / "result.json").write_text(json.dumps({**numbers, **facts, "command": f"hstn train --seed {seed}"}))
 
 

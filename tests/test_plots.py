@@ -1,4 +1,5 @@
 import colorsys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,15 @@ def test_training_curves_are_a_png_of_the_size_of_the_figure(tmp_path, count):
     loss, accuracy = figure.axes
     assert loss.lines[0].get_ydata().tolist() == [epoch.train_loss for epoch in history(count)]
     assert accuracy.lines[1].get_ydata().tolist() == [epoch.valid_accuracy for epoch in history(count)]
+
+
+def test_curves_mark_where_the_learning_rate_was_divided():
+    """Along a cosine it falls in every epoch: there is nothing to mark."""
+    divided = history(4)
+    annealed = [replace(epoch, lr=1e-3 * (1 + np.cos(np.pi * i / 4)) / 2) for i, epoch in enumerate(divided, 1)]
+    for epochs, marks in ((divided, 1), (annealed, 0)):
+        for axes in plots.training_curves(epochs).axes:
+            assert sum(line.get_linestyle() == ":" for line in axes.lines) == marks
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,13 @@ def test_resume_without_a_checkpoint_begins(tmp_path):
     assert everything(tmp_path / "a") == everything(tmp_path / "b")
 
 
+def test_the_data_may_have_moved_and_must_not_have_changed(tmp_path):
+    fit(Toy(), toy_data(source="here", source_sha256="ab"), **SHORT, folder=tmp_path)
+    fit(Toy(), toy_data(source="there", source_sha256="ab"), **SHORT, folder=tmp_path, resume=True)
+    with pytest.raises(DataError, match=r"source_sha256 = ab, and cannot be resumed with cd"):
+        fit(Toy(), toy_data(source="here", source_sha256="cd"), **SHORT, folder=tmp_path, resume=True)
+
+
 @pytest.mark.parametrize(
     ("model", "data", "change", "message"),
     [

@@ -188,6 +188,17 @@ def test_several_rows_of_hstn_are_compared(two_of_hstn):
     assert json.loads((folder / "table1.json").read_text())["flows"] == facts["flows"]
 
 
+@pytest.mark.parametrize("row", ["flow", "other"])
+def test_an_option_that_only_one_row_has_is_compared(two_of_hstn, row):
+    config, folder = two_of_hstn
+    path = folder / row / "seed-0" / "result.json"
+    result = json.loads(path.read_text())
+    result["options"]["depth"] = 3
+    path.write_text(json.dumps(result))
+    found = {compared["row"]: compared["settings"]["depth"] for compared in report.write(config, folder)["flows"]}
+    assert found == {"flow": None, "other": None, row: 3}
+
+
 def test_the_figures_of_a_table(two_of_hstn, undrawn):
     config, folder = two_of_hstn
     drawn = undrawn(config, folder, report.write(config, folder))
@@ -286,6 +297,57 @@ def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_p
     path.write_text(path.read_text().replace('"data": {', '"data": {"only_the_first": 8, '))
     text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
     assert "**The runs have different data and cannot be compared.**" in text
+
+
+def test_the_same_digits_from_another_folder_are_the_same_data(table, tmp_path):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    for seed, name in ((0, "here"), (1, "there")):
+        path = folder / "cnn" / f"seed-{seed}" / "result.json"
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps({**result, "data": {"source": name, "source_sha256": "ab"}}))
+    (folder / "affine_stn" / "seed-0" / "result.json").unlink()
+    (folder / "flow" / "seed-0" / "result.json").unlink()
+    facts = report.collect(configuration.read(folder / "table1.toml"), folder) | {"flows": []}
+    assert "cannot be compared" not in report.markdown(facts, {})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_result_is_named(table, tmp_path, text):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    path = folder / "cnn" / "seed-0" / "result.json"
+    path.write_text(text)
+    assert error_of("table1", "--out", folder, "--report").startswith(f"{path}: not the result of a run")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('source = "{folder}/d.h5"', 'source = "nowhere"'), "cannot read nowhere"),
+        (
+            ("[rows.flow]", '[rows.small]\nmodel = "cnn"\noptions = {{ image_size = [30, 30] }}\n[rows.flow]'),
+            "model.options.image_size is [30, 30], ",
+        ),
+    ],
+)
+def test_what_would_end_a_table_later_ends_it_before_anything_is_written(place, tmp_path, change, message):
+    assert change[0] in SMALL
+    (tmp_path / "c.toml").write_text(SMALL.replace(*change).format(folder=place))
+    assert error_of("table1", "--config", tmp_path / "c.toml", "--out", tmp_path / "t").startswith(message)
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_report_leaves_the_configuration_alone(table, tmp_path):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    before = (folder / "table1.toml").read_bytes()
+    run("table1", "--out", folder, "--report", "--data", "nowhere", "--quiet")
+    assert (folder / "table1.toml").read_bytes() == before
+
+
+def test_a_table_without_runs_may_become_another(place, tmp_path):
+    config = configuration.read(place / "small.toml")
+    running.prepare(config, tmp_path)
+    running.prepare(replace(config, training={**config.training, "epochs": 3}), tmp_path)
+    assert tomllib.loads((tmp_path / "table1.toml").read_text())["training"]["epochs"] == 3
 
 
 def test_a_report_of_nothing_says_so(place, tmp_path):

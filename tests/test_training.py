@@ -1,5 +1,6 @@
 import math
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,18 @@ def test_a_gradient_that_is_not_finite_names_a_parameter_and_is_not_saved(tmp_pa
     assert not (tmp_path / "checkpoint.h5").exists() or (
         checkpoint.read(tmp_path / "checkpoint.h5").training.state["step"] == 2
     )
+
+
+def test_a_scalar_that_is_not_finite_is_found_as_well():
+    class Overflowing(Toy):
+        def outputs_and_loss(self, images, labels):
+            outputs, loss = super().outputs_and_loss(images, labels)
+            return outputs, loss + ops.log(loss * 0.0)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(Diverged, match=r"^epoch 1, step 1: the loss is -inf; the first .* is a result of log"):
+            fit(Overflowing(), toy_data(), **SHORT)
 
 
 def test_without_a_checkpoint_there_is_advice():

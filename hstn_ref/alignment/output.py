@@ -23,7 +23,7 @@ from hstn_ref.alignment.companions import png, points_csv
 from hstn_ref.alignment.result import Alignment
 from hstn_ref.alignment.summary import CONVENTION, summary
 from hstn_ref.errors import DataError
-from hstn_ref.files import atomic_write, write_bytes
+from hstn_ref.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,7 +152,9 @@ def _write_hdf5(path: Path, found: Alignment, fields: dict[str, np.ndarray]) -> 
         "jacobian_determinant": found.jacobian_determinant,
         "outside": found.outside,
     }
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    content = io.BytesIO()  # on a full disk the HDF5 library crashes
+    with h5py.File(content, "w") as file:
         file.attrs.update(CONVENTION)
         for name, array in arrays.items():
             file[name] = array
+    write_bytes(path, content.getvalue())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from hstn_ref.config import RunConfig
 
 SHORT: dict[str, Any] = {  # learns fast: small steps of a small batch, little dropout; the paper's recipe takes hours
     "model.options": {"preset": "small", "dropout": 0.1},
@@ -32,7 +35,7 @@ def demo(out: str, threads: int | None) -> None:
     Example:
       hstn demo
     """
-    from hstn_ref import runs
+    from hstn_ref import machine, runs
     from hstn_ref.checkpoint import load_model
     from hstn_ref.cli.output import print_results
     from hstn_ref.cli.train import run
@@ -41,7 +44,8 @@ def demo(out: str, threads: int | None) -> None:
     from hstn_ref.plots import save_figure
 
     config = RunConfig().override({"threads": threads, **SHORT})
-    runs.remove(out)
+    machine.set_threads(config.threads)
+    _make_room(config, Path(out))
     result = run(config, out)
     click.echo(
         f"A short run: test accuracy {result['accuracy']:.4f} after {sum(result['epochs'].values())} epochs "
@@ -57,3 +61,15 @@ def demo(out: str, threads: int | None) -> None:
             save_figure(runs.picture(load_model(path), test), pictures[-1])
     print_results(rows, title=f"Accuracy on the {len(test)} test digits of the package")
     click.echo(f"What the networks see: {', '.join(map(str, pictures))}")
+
+
+def _make_room(config: RunConfig, folder: Path) -> None:
+    """Remove what a demo before has left in the folder; a run of another kind is refused when this one begins."""
+    from hstn_ref import runs
+    from hstn_ref.config import read
+
+    path = folder / runs.CONFIG
+    if path.exists():
+        before = read(path)
+        if (before.training, before.pretraining) == (config.training, config.pretraining):
+            runs.remove(folder)

@@ -78,7 +78,8 @@ def make(
         config = replace(config, threads=threads)
     config.select(only)  # says so if there is no such row
     machine.set_threads(config.threads)
-    running.prepare(config, folder)
+    if not report_only:
+        running.prepare(config, folder, only)
     keep_freed_memory()
     announce_compilation(quiet=quiet)
     command = machine.command()

@@ -55,7 +55,11 @@ class DataSplits:
         return self.train.image_size
 
     def first(self, count: int) -> DataSplits:
-        """The same with the first `count` images of each split, fewer where a split has fewer."""
+        """The same with the first `count` images of each split, fewer where a split has fewer.
+
+        Of cluttered digits that are fresh in every epoch: the first of the epoch, whose digits come in another order
+        each time.
+        """
         train, valid, test = (First(split, count) for _, split in self.items())
         return DataSplits(train, valid, test, {**self.attributes, "only_the_first": count})
 

@@ -9,6 +9,7 @@ decompress images that it does not need.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike
 from hstn_ref.data.checks import validate_indices, validate_labels
 from hstn_ref.data.datasets import Batch, DataSplits, unit_range
 from hstn_ref.errors import DataError, FileError
-from hstn_ref.files import atomic_write
+from hstn_ref.files import write_bytes
 
 FORMAT = "hstn-ref data set"
 VERSION = 1
@@ -38,13 +39,15 @@ def write_dataset(
     Raises FileError if the file cannot be written, DataError for pixels that are no grey levels (multiples of
     1/255; a thousandth of a level is rounded away, as sums in float32 leave it).
     """
+    content = io.BytesIO()  # on a full disk the HDF5 library crashes
     try:
-        with atomic_write(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
+        with h5py.File(content, "w", libver=("v110", "v110")) as file:
             _write(file, splits, progress)
     except FileError:
         raise
-    except OSError as error:  # such as a full disk
+    except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+    write_bytes(path, content.getvalue())
 
 
 def _write(file: h5py.File, splits: DataSplits, progress: Callable[[int, int], None] | None) -> None:

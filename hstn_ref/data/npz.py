@@ -6,6 +6,7 @@ here of any size, with values in [0, 1]; y one-hot (n, 10) or class numbers (n,)
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import struct
@@ -32,6 +33,8 @@ def read_npz(path: str | os.PathLike[str]) -> DataSplits:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DataError(f"{path}: the file holds one array, expected an .npz archive with {_KEYS}")
+        with open(path, "rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
         with archive:
             missing = [key for key in _KEYS if key not in archive]
             if missing:
@@ -50,7 +53,7 @@ def read_npz(path: str | os.PathLike[str]) -> DataSplits:
         raise DataError(f"{path}: the .npz file is damaged or no .npz file: {error}") from error
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    return DataSplits(train, valid, test, {"kind": "npz", "source": Path(path).name})
+    return DataSplits(train, valid, test, {"kind": "npz", "source": Path(path).name, "source_sha256": checksum})
 
 
 def _images(x: np.ndarray, name: str) -> np.ndarray:

@@ -38,12 +38,13 @@ def compare(config: TableConfig, out: Path, rows: list[dict[str, Any]]) -> list[
     if len(found) < 2:
         return []
     test = runs.images(config.run(found[0][0]["row"], found[0][1]["seed"])).test
-    different = [name for name in found[0][2] if len({json.dumps(settings[name]) for *_, settings in found}) > 1]
+    names = dict.fromkeys(name for *_, settings in found for name in settings)  # a row may have an option of its own
+    different = [name for name in names if len({json.dumps(settings.get(name)) for *_, settings in found}) > 1]
     return [
         {
             **{key: row[key] for key in ("row", "title", "accuracy", "cross_entropy")},
             "seed": first["seed"],
-            "settings": {name: settings[name] for name in different},
+            "settings": {name: settings.get(name) for name in different},
             **measure(load_model(folder_of(out, row["row"], first["seed"]) / BEST), test),
         }
         for row, first, settings in found

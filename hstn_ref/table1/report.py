@@ -92,7 +92,7 @@ def _seeds(config: TableConfig, out: Path, row: str) -> list[int]:
 def _run(config: TableConfig, out: Path, row: str, seed: int) -> dict[str, Any]:
     folder = folder_of(out, row, seed)
     if finished(out, row, seed):
-        return {**json.loads((folder / runs.RESULT).read_text()), "seed": seed, "status": "finished"}
+        return {**runs.read_result(folder / runs.RESULT), "seed": seed, "status": "finished"}
     epochs = len(read_history(folder / HISTORY)) if (folder / HISTORY).exists() else 0
     if not (folder / runs.CONFIG).exists():
         return {"seed": seed, "status": "not started"}
@@ -168,10 +168,15 @@ def _line(row: dict[str, Any], run: dict[str, Any]) -> str:
     return f"| {' | '.join([name, *numbers])} | {run['best_epoch']} | {epochs} | {run['commit']} | `{run['command']}` |"
 
 
+def _content(data: dict[str, Any]) -> dict[str, Any]:
+    """What tells one data set from another: not where it lay, if its numbers are known by a checksum."""
+    return {name: value for name, value in data.items() if name != "source" or "source_sha256" not in data}
+
+
 def origins(facts: dict[str, Any]) -> list[str]:
     """The data and the machines of the finished runs; a table of more than one data set says so."""
     done = [run for row in facts["rows"] for run in row["runs"] if run["status"] == "finished"]
-    data = {json.dumps(run["data"], sort_keys=True) for run in done}
+    data = {json.dumps(_content(run["data"]), sort_keys=True) for run in done}
     machines = {f"{run['machine']['processor']}, {run['threads']} threads" for run in done}
     warning = ["**The runs have different data and cannot be compared.**", ""] if len(data) > 1 else []
     return [

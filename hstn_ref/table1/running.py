@@ -34,15 +34,18 @@ def finished(out: Path, row: str, seed: int) -> bool:
     return (folder_of(out, row, seed) / runs.RESULT).exists()
 
 
-def prepare(config: Any, out: Path, name: str = CONFIG, may_change: Collection[str] = MAY_CHANGE) -> None:
-    """Write the configuration into the folder of the table.
+def prepare(config: TableConfig, out: Path, only: Iterable[str] = ()) -> None:
+    """Write the configuration into the folder of the table, after everything that would end the table hours later.
 
-    Raises ConfigError if the folder has a table of another one; FileError if it cannot be written.
+    Raises ConfigError if the folder has runs of a table of another one, or for networks that do not fit the data;
+    as `open_data`; FileError if the folder cannot be written.
     """
-    path = out / name
-    if path.exists():
-        _check_unchanged(config, configuration.read_as(type(config), path), path, may_change)
-    configuration.write(config, path)
+    check_unchanged(config, out / CONFIG, MAY_CHANGE)
+    wanted = [config.run(row, config.seeds[0]) for row in config.select(only)]
+    data = runs.images(wanted[0])  # the same for all rows
+    for run in wanted:
+        runs.build(run, data)
+    configuration.write(config, out / CONFIG)
 
 
 def train(
@@ -121,8 +124,11 @@ def _as_begun(run: RunConfig, path: Path) -> RunConfig:
     return replace(run, pretraining=configuration.read(path).pretraining)
 
 
-def _check_unchanged(config: Any, before: Any, path: Path, may_change: Collection[str]) -> None:
-    """Raise ConfigError unless a table may go on with this configuration instead of the one in the file."""
+def check_unchanged(config: Any, path: Path, may_change: Collection[str]) -> None:
+    """Raise ConfigError unless a table may go on with this configuration instead of the one in its folder, `path`."""
+    if not path.exists() or not any(path.parent.glob("*/seed-*")):
+        return
+    before = configuration.read_as(type(config), path)
     was, now = runs.flat(configuration.to_dict(before)), runs.flat(configuration.to_dict(config))
     for name in sorted(was.keys() | now.keys()):
         added = name.startswith("rows.") and name.split(".")[1] not in before.rows

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hstn_ref import config as configuration
 from hstn_ref import machine
 from hstn_ref.checkpoint import load_model
 from hstn_ref.data import DataSplits
@@ -32,9 +33,14 @@ CONFIG = "table2.toml"
 MAY_CHANGE = ("threads", "seeds")  # between two calls
 
 
-def prepare(config: TableConfig, out: Path) -> None:
+def prepare(config: TableConfig, out: Path, only: Iterable[str] = ()) -> None:
     """Write the configuration into the folder of the table. Raises as that of Table 1."""
-    running.prepare(config, out, CONFIG, MAY_CHANGE)
+    running.check_unchanged(config, out / CONFIG, MAY_CHANGE)
+    config.data.open()
+    for row in config.select(only):
+        if not config.rows[row].flow:
+            config.network(row, config.seeds[0])
+    configuration.write(config, out / CONFIG)
 
 
 def train(

@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 import tracemalloc
 
 import h5py
@@ -92,6 +94,27 @@ def test_a_full_disk_leaves_the_old_file(path):
     with pytest.raises(FileError, match=r"^cannot write .*data\.h5: No space left on device$"):
         write_dataset(path, DataSplits(split, split, split, {}))
     assert path.read_bytes() == before and os.listdir(path.parent) == ["data.h5"]
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from hstn_ref.data import ArrayDataset, DataSplits, write_dataset
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+split = ArrayDataset(np.random.default_rng(0).integers(0, 256, (99, 9, 9), np.uint8), np.arange(99) % 10)
+try:
+    write_dataset(sys.argv[1], DataSplits(split, split, split, {}))
+except OSError as error:
+    print(error)
+"""
+
+
+def test_no_room_is_named_and_leaves_the_old_file(path):
+    """As HDF5 itself would meet it, which then ends the process."""
+    before = path.read_bytes()
+    done = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True)
+    assert done.stdout.strip() == f"cannot write {path}: {os.strerror(errno.EFBIG)}; a file there is intact"
+    assert done.returncode == 0 and path.read_bytes() == before and os.listdir(path.parent) == ["data.h5"]
 
 
 def test_a_folder_that_cannot_be(path):

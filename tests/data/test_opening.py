@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -65,7 +66,8 @@ def test_an_npz_file_is_opened(tmp_path):
     arrays |= {f"y_{name}": split.batch(range(len(split)))[1] for name, split in small_splits().items()}
     np.savez(tmp_path / "data.npz", **arrays)
     opened = open_data(tmp_path / "data.npz")
-    assert opened.attributes == {"kind": "npz", "source": "data.npz"}
+    checksum = hashlib.sha256((tmp_path / "data.npz").read_bytes()).hexdigest()
+    assert opened.attributes == {"kind": "npz", "source": "data.npz", "source_sha256": checksum}
     np.testing.assert_array_equal(opened.test.batch([2])[0], arrays["x_test"][[2]])
 
 
