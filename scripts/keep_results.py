@@ -1,15 +1,15 @@
 """Keep what counts of training: small files under docs/results/, the weights in the package.
 
-    .venv/bin/python scripts/keep_results.py runs/mnist docs/results/cluttered_mnist --weights
+    .venv/bin/python scripts/keep_results.py runs/mnist docs/results/mnist --weights
     .venv/bin/python scripts/keep_results.py runs/table1 docs/results/table1 --weights
 
 The first folder holds finished runs of `hstn train`: of each, config.toml, history.jsonl, result.json and the
 pictures go to a folder of its name in the second, and a table of all runs for the page of results is printed. Or it is
-the folder of `hstn table1`: its report becomes the page docs/results/table1.md, and its figures and numbers go to
-docs/results/table1/.
+the folder of `hstn table1`: its report becomes the page docs/results/table1.md, its figures and numbers go to
+docs/results/table1/, with what the best of each kind of network sees.
 
-With --weights, the networks become hstn_ref/weights/TITLE.h5, with command, seed and result inside: of a table those of
-its rows in the paper, of several seeds the one with the highest validation accuracy.
+With --weights, the networks become hstn_ref/weights/TITLE.h5, with command, seed and result inside: of several of one
+kind the one with the highest validation accuracy.
 """
 
 import argparse
@@ -49,13 +49,15 @@ def keep_table(folder: Path, target: Path) -> dict[Path, dict]:
             shutil.copyfile(path, target / path.name)
     page = re.sub(r"\]\((\w+\.png)\)", rf"]({target.name}/\1)", (folder / "table1.md").read_text())
     target.with_suffix(".md").write_text(page)
-    best = {}
-    for row in models.TABLE_1:
-        runs = {path.parent: read_result(path) for path in folder.glob(f"{row}/seed-*/result.json")}
-        if runs:
-            run = max(runs, key=lambda path: (runs[path]["valid_accuracy"], -runs[path]["seed"]))
-            best[run] = runs[run]
-    return best
+    best: dict[str, Path] = {}
+    results = {path.parent: read_result(path) for path in sorted(folder.glob("*/seed-*/result.json"))}
+    for run, result in results.items():
+        known = best.setdefault(result["title"], run)
+        if result["valid_accuracy"] > results[known]["valid_accuracy"]:
+            best[result["title"]] = run
+    for title, run in best.items():
+        shutil.copyfile(run / "stages.png", target / f"{title}_stages.png")
+    return {run: results[run] for run in best.values()}
 
 
 def ship(run: Path, result: dict, weights: Path) -> None:
