@@ -216,6 +216,8 @@ def test_resume_needs_a_folder():
         ("--model cnn --option paddding=same", "model: cnn has no option paddding"),
         ("--model cnn --option image_size=[28,28]", "model.options.image_size is [28, 28], the images of"),
         ("--model hstn --preset huge", "model: "),
+        ("--option detach_first_warp=False", "model: HSTN: detach_first_warp is 'False', expected true or false"),
+        ("--option alpha=x", "model: HSTN: alpha is 'x', expected a finite number of at least 0"),
         ("--dtype int8", "model: "),
         ("--config {place}/nope.toml", "cannot read the configuration"),
         ("--lr -1", "training.lr is -1.0, expected a positive number"),

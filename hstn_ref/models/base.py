@@ -9,7 +9,6 @@ HSTN adds its penalty (7) to either. Images are (N, channels, H, W) in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -18,6 +17,8 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.nn import Conv2d, Module
 from autodiff.ops import softmax_cross_entropy
+
+from .options import check_options
 
 
 @dataclass
@@ -37,12 +38,12 @@ class Network(Module):
     name: ClassVar[str]
 
     def __init__(self, image_size: tuple[int, int], dtype: Any, options: dict[str, Any]):
+        check_options(type(self).__name__, {"image_size": image_size, **options})
         H, W = image_size
         self.image_size = (int(H), int(W))
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"{type(self).__name__}: dtype {self.dtype}, expected float32 or float64")
-        check_choices(type(self).__name__, options)
         self.options = {"image_size": list(self.image_size), **options}
         self.task: str = options.get("task", "classify")
 
@@ -144,29 +145,6 @@ class ReLUConv2d(Conv2d):
 
     def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
         return super().forward(x, rectify)
-
-
-CHOICES = {
-    "task": ("classify", "align"),
-    "padding": ("valid", "same"),
-    "border": ("zeros", "edge", "reflect"),
-    "coords": ("normalised", "isotropic", "pixel"),
-    "norm": ("l1", "l2", "squared"),
-    "form": ("laplacian", "hessian"),
-    "reduction": ("mean", "sum"),
-    "flow_unit": ("pixel", "normalised"),
-    "combine": ("sum", "compose"),
-    "down": ("pool", "conv"),
-    "crop": ("last", "first"),
-    "compose": ("right", "left"),
-}
-
-
-def check_choices(owner: str, options: Mapping[str, Any]) -> None:
-    """Raise ValueError for the first option whose value is not among its CHOICES."""
-    for name, known in CHOICES.items():
-        if name in options and options[name] not in known:
-            raise ValueError(f"{owner}: unknown {name} {options[name]!r}, expected one of {', '.join(known)}")
 
 
 def conv_padding(padding: str) -> Any:

@@ -54,8 +54,6 @@ class CSTN(SpatialTransformer):
         dtype: Any = np.float32,
         rng: int | np.random.Generator = 0,
     ):
-        if steps < 1:
-            raise ValueError(f"{type(self).__name__}: {steps} steps, expected at least 1")
         options: dict[str, Any] = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
         options |= {"border": border, "coords": coords, "steps": steps, "compose": compose, "task": task}
         super().__init__(image_size, dtype, options)

@@ -20,7 +20,8 @@ from autodiff import Tensor
 from autodiff.nn import Conv2d, ConvTranspose2d, MaxPool2d, Module, Sequential, zeros
 from autodiff.ops import concatenate
 
-from .base import ReLUConv2d, check_choices
+from .base import ReLUConv2d
+from .options import check_options
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
@@ -46,9 +47,8 @@ class FlowGenerator(Module):
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ):
-        check_choices("FlowGenerator", {"down": down, "crop": crop})
-        if min(inputs, base, depth, convs) < 1:
-            raise ValueError(f"FlowGenerator: base {base}, depth {depth}, convs {convs}, expected at least 1 each")
+        sizes = {"inputs": inputs, "base": base, "depth": depth, "convs": convs}
+        check_options("FlowGenerator", {**sizes, "down": down, "crop": crop})
         same: dict[str, Any] = {"padding": "same", "rng": rng, "dtype": dtype}
         widths = [base * 2**level for level in range(depth)]
         self.crop = crop

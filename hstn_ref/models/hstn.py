@@ -76,10 +76,10 @@ class HSTN(SpatialTransformer):
         dtype: Any = np.float32,
         rng: int | np.random.Generator = 0,
     ):
-        options = {name: x for name, x in locals().items() if name not in _NOT_OPTIONS and x is not None}
+        options = {name: x for name, x in locals().items() if name not in _NOT_OPTIONS}
+        if depth is None:
+            del options["depth"]
         super().__init__(image_size, dtype, options)
-        if preset not in PRESETS:
-            raise ValueError(f"HSTN: unknown preset {preset!r}, expected one of {', '.join(PRESETS)}")
         self.combine, self.detach_first_warp = combine, detach_first_warp
         self.alpha, self.beta, self.norm, self.form, self.reduction = alpha, beta, norm, form, reduction
         H, W = self.image_size
@@ -92,6 +92,8 @@ class HSTN(SpatialTransformer):
         base, convs = PRESETS[preset]
         if depth is None:
             depth = 3 if task == "align" and H % 8 == W % 8 == 0 else 2
+        if min(H, W) < 2**depth:
+            raise ValueError(f"HSTN: depth is {depth}, expected halvings that leave something of images {(H, W)}")
         self.flow_generator = FlowGenerator(self.seen, base, depth, convs, down=down, crop=crop, **common)
         self.classifier = self.head(classes=classes, dropout=dropout, rng=rng)
 

@@ -20,6 +20,7 @@ from autodiff.nn import Conv2d, Dense, Flatten, MaxPool2d, Module, ReLU, Sequent
 
 from ..motion import tps_motion
 from .base import ReLUConv2d, conv_padding, feature_size
+from .options import check_options
 from .transformer import SpatialTransformer, Warp, beside
 
 
@@ -39,7 +40,7 @@ def offset_layers(
 class TPSSTN(SpatialTransformer):
     """The thin-plate spline transformer: 812,570 parameters on 60x60 images with valid convolutions.
 
-    grid    rows and columns of control points; coords: the unit of the offsets, as in `tps_motion`
+    grid    rows and columns of control points, at least 2; coords: the unit of the offsets, as in `tps_motion`
     """
 
     name = "tps_stn"
@@ -59,8 +60,7 @@ class TPSSTN(SpatialTransformer):
         dtype: Any = np.float32,
         rng: int | np.random.Generator = 0,
     ):
-        if len(grid) != 2 or min(grid) < 2:
-            raise ValueError(f"TPSSTN: grid {grid!r}, expected at least 2 rows and 2 columns of control points")
+        check_options("TPSSTN", {"grid": grid})
         R, C = (int(points) for points in grid)
         options: dict[str, Any] = {"channels": channels, "classes": classes, "padding": padding, "dropout": dropout}
         options |= {"border": border, "coords": coords, "grid": [R, C], "task": task}

@@ -212,9 +212,9 @@ def test_a_classifier_tells_its_motion():
         (lambda m, s, t: m.motion(s[:0], t[:0]), ValueError, "AffineSTN: empty batch"),
         (lambda m, s, t: m.stages(s, t.astype(int)), TypeError, "images have dtype int64"),
         (lambda m, s, t: AffineSTN()(s, t), TypeError, "AffineSTN: 2 inputs, expected images, its task is 'classify'"),
-        (lambda m, s, t: AffineSTN(task="find"), ValueError, "unknown task 'find', expected one of classify, align"),
+        (lambda m, s, t: AffineSTN(task="find"), ValueError, "task is 'find', expected one of classify, align"),
         (lambda m, s, t: build("cnn", task="align"), ValueError, "cnn has no option task"),
-        (lambda m, s, t: HSTN("tiny", depth=0), ValueError, "FlowGenerator: base 8, depth 0, convs 1"),
+        (lambda m, s, t: HSTN("tiny", depth=0), ValueError, "HSTN: depth is 0, expected an integer"),
         (lambda m, s, t: CSTN(task="align", image_size=(30, 30)), ValueError, r"\(30, 30\) are too small .*\"same\""),
     ],
 )

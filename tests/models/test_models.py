@@ -1,5 +1,7 @@
 """The networks: sizes, identity at the start, gradients of the whole loss, options, bad input."""
 
+import inspect
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -7,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from autodiff import Tensor, check, use
 from autodiff.ops import bending_energy, smoothness
 from hstn_ref.models import CNN, HSTN, MODELS, AffineSTN, FlowGenerator, build
+from hstn_ref.models.options import KINDS
 
 SMALL = {"image_size": (18, 15), "padding": "same"}
 
@@ -203,13 +206,14 @@ def test_second_order_through_the_spatial_transformer():
         (lambda: CNN()(np.zeros((1, 1, 60, 60), np.uint8)), TypeError, "images have dtype uint8, expected floating"),
         (lambda: CNN()(np.zeros((1, 1, 60, 60), complex)), TypeError, "images have dtype complex128"),
         (lambda: CNN(image_size=(20, 20)), ValueError, r"CNN: images \(20, 20\) are too small"),
-        (lambda: CNN(padding="full"), ValueError, "CNN: unknown padding 'full', expected one of valid, same"),
+        (lambda: CNN(padding="full"), ValueError, "CNN: padding is 'full', expected one of valid, same"),
         (lambda: CNN(dtype=np.int32), TypeError, "CNN: dtype int32, expected float32 or float64"),
-        (lambda: HSTN("huge"), ValueError, "HSTN: unknown preset 'huge', expected one of tiny, small, paper"),
-        (lambda: HSTN("tiny", norm="l3"), ValueError, "HSTN: unknown norm 'l3', expected one of l1, l2, squared"),
-        (lambda: AffineSTN(border="wrap"), ValueError, "AffineSTN: unknown border 'wrap'"),
-        (lambda: HSTN("tiny", combine="mix"), ValueError, "HSTN: unknown combine 'mix'"),
-        (lambda: HSTN("tiny", crop="middle"), ValueError, "HSTN: unknown crop 'middle', expected one of last, first"),
+        (lambda: HSTN("huge"), ValueError, "HSTN: preset is 'huge', expected one of tiny, small, paper"),
+        (lambda: HSTN("tiny", norm="l3"), ValueError, "HSTN: norm is 'l3', expected one of l1, l2, squared"),
+        (lambda: AffineSTN(border="wrap"), ValueError, "AffineSTN: border is 'wrap'"),
+        (lambda: HSTN("tiny", combine="mix"), ValueError, "HSTN: combine is 'mix'"),
+        (lambda: HSTN("tiny", crop="middle"), ValueError, "HSTN: crop is 'middle', expected one of last, first"),
+        (lambda: HSTN("tiny", **SMALL, depth=4), ValueError, r"HSTN: depth is 4, expected .* of images \(18, 15\)"),
         (lambda: build("hsnt"), ValueError, "unknown model 'hsnt', expected one of .*did you mean 'hstn'"),
         (lambda: build("cnn", alpha=1), ValueError, "cnn has no option alpha"),
         (lambda: CNN().loss(np.zeros((1, 1, 60, 60)), [10]), ValueError, "label 10 at position 0, expected 0 to 9"),
@@ -218,3 +222,57 @@ def test_second_order_through_the_spatial_transformer():
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_option_has_a_kind(name):
+    assert inspect.signature(MODELS[name]).parameters.keys() - {"dtype", "rng"} <= KINDS.keys()
+
+
+WRONG = {
+    "channels": [0, 1.0, True, "1"],
+    "classes": [0, 2.5, False],
+    "steps": [0, -1, 2.0, "two", True],
+    "depth": [0, 2.0, "2"],
+    "image_size": [36, (36,), (36, 0), (36, 36.0), (36, True), "36", (36, 36, 1)],
+    "grid": [4, (4,), (1, 4), (4, 4.0), "44"],
+    "dropout": [1, 1.5, -0.1, "high", True, float("nan")],
+    "alpha": [-1, "x", float("inf"), float("nan"), True],
+    "beta": [-1e-9, "x", float("-inf"), None],
+    "detach_first_warp": ["False", 0, 1, None],
+    "preset": [1, ["tiny"], "huge"],
+    "task": [None, "find"],
+}
+EXPECTED = {
+    **dict.fromkeys(("channels", "classes", "steps", "depth"), "an integer of at least 1"),
+    **dict.fromkeys(("alpha", "beta"), "a finite number of at least 0"),
+    "image_size": "height and width, two integers of at least 1",
+    "grid": "rows and columns, two integers of at least 2",
+    "dropout": "a number of at least 0 and less than 1",
+    "detach_first_warp": "true or false",
+    "preset": "one of tiny, small, paper",
+    "task": "one of classify, align",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_value_of_another_kind_is_one_sentence(name):
+    tried = WRONG.keys() & inspect.signature(MODELS[name]).parameters.keys()
+    assert {"channels", "classes", "image_size", "dropout"} <= tried
+    for option in tried:
+        for value in WRONG[option]:
+            with pytest.raises(ValueError) as caught:
+                build(name, **{option: value})
+            said = f"{MODELS[name].__name__}: {option} is {value!r}, expected {EXPECTED[option]}"
+            assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alpha": 0, "beta": 0, "dropout": 0, "depth": np.int64(1), "image_size": [16, 20], "padding": "same"},
+        {"alpha": np.float32(0.5), "dropout": 0.999, "detach_first_warp": True, "classes": 1},
+    ],
+)
+def test_the_ends_of_the_ranges_are_in_them(options):
+    assert build("hstn", preset="tiny", **options).options.items() >= options.items()

@@ -171,12 +171,15 @@ def test_an_ic_stn_begins_hstn():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: CSTN(0), "CSTN: 0 steps, expected at least 1"),
-        (lambda: ICSTN(-1), "ICSTN: -1 steps, expected at least 1"),
-        (lambda: CSTN(compose="up"), "CSTN: unknown compose 'up', expected one of right, left"),
-        (lambda: TPSSTN(grid=(1, 4)), r"TPSSTN: grid \(1, 4\), expected at least 2 rows and 2 columns"),
-        (lambda: TPSSTN(grid=(4,)), r"TPSSTN: grid \(4,\), expected"),
-        (lambda: TPSSTN(coords="polar"), "TPSSTN: unknown coords 'polar'"),
+        (lambda: CSTN(0), "CSTN: steps is 0, expected an integer of at least 1"),
+        (lambda: ICSTN(-1), "ICSTN: steps is -1, expected an integer"),
+        (lambda: CSTN(compose="up"), "CSTN: compose is 'up', expected one of right, left"),
+        (
+            lambda: TPSSTN(grid=(1, 4)),
+            r"TPSSTN: grid is \(1, 4\), expected rows and columns, two integers",
+        ),
+        (lambda: TPSSTN(grid=(4,)), r"TPSSTN: grid is \(4,\), expected"),
+        (lambda: TPSSTN(coords="polar"), "TPSSTN: coords is 'polar'"),
         (
             lambda: TPSSTN(image_size=(60, 35)),
             r"TPSSTN: images \(60, 35\) are too small for 3 times \[3x3 convolution x 2",

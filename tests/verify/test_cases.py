@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from autodiff import Tensor, check, grad, ops, use
 from hstn_ref.models import MODELS, build
-from hstn_ref.models.base import CHOICES
+from hstn_ref.models.options import CHOICES
 from hstn_ref.verify.cases import functional, model_cases, op_cases
 
 CASES = op_cases()
