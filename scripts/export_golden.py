@@ -33,10 +33,12 @@ SMALL = 200  # numbers of a parameter whose gradient is kept
 NETWORKS = (
     "CNN",
     "AffineSTN: border edge, coords isotropic",
+    "CSTN: 3 steps, coords pixel",
     "HSTN: paper, 2 channels",
     "HSTN: composed, crop first",
     "HSTN: coords pixel, border reflect, halved by convolution",
     "HSTN: norm l2, form hessian, reduction sum",
+    "HSTN: flow in normalised units, first warp detached",
     "HSTN: align, tiny",
 )
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("autodiff", "hstn_ref", "tests", "pyproject.toml")
+COPIED = ("autodiff", "hstn_ref", "scripts", "tests", "constraints.txt", "pyproject.toml")
 COMPILED = ("*.nbi", "*.nbc")  # Numba's caches
 
 
