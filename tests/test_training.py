@@ -15,7 +15,7 @@ from hstn_ref.models import MODELS, Outputs
 from hstn_ref.trainer import multipliers
 from hstn_ref.training import Diverged, evaluate, fit
 
-from .toy import SHORT, Toy, bits, everything, toy_data, watch
+from .toy import SHORT, Toy, bits, everything, toy_data, watch, without_times
 
 # Learning
 
@@ -174,23 +174,34 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_first_step(tmp_path
     assert train.asked == []
 
 
-def test_a_disk_that_becomes_full_leaves_the_last_checkpoint(tmp_path, monkeypatch):
-    write, done = Path.write_bytes, []
+@pytest.mark.parametrize("options", [{"epochs": 2}, {"checkpoint_minutes": 0, "epochs": 1, "batch_size": 25}])
+def test_a_disk_that_becomes_full_at_any_write_leaves_a_run_that_goes_on(tmp_path, monkeypatch, options):
+    """What is on the disk between two writes is what `kill -9` leaves there too."""
+    options, write, room, writes = {**SHORT, **options}, Path.write_bytes, math.inf, 0
 
     def until_full(path, content):
-        if len(done) == 6:
+        nonlocal writes
+        if writes == room:
             raise OSError(28, "No space left on device")
-        done.append(path)
+        writes += 1
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", until_full)
-    with pytest.raises(FileError, match="No space left on device"):
-        fit(Toy(), toy_data(), **SHORT, folder=tmp_path)
-    monkeypatch.undo()
-    assert sorted(os.listdir(tmp_path)) == ["best.h5", "checkpoint.h5", "history.jsonl"]
-    fit(Toy(), toy_data(), **SHORT, folder=tmp_path, resume=True)
-    fit(Toy(), toy_data(), **SHORT, folder=tmp_path / "straight")
-    assert everything(tmp_path) == everything(tmp_path / "straight")
+    straight = tmp_path / "straight"
+    history = without_times(fit(Toy(), toy_data(), **options, folder=straight).history)
+    assert writes >= 6
+    for count in range(1, writes):
+        folder, room, writes = tmp_path / f"after_{count}", count, 0
+        with pytest.raises(FileError, match="No space left on device"):
+            fit(Toy(), toy_data(), **options, folder=folder)
+        assert not [name for name in os.listdir(folder) if name not in ("best.h5", "checkpoint.h5", "history.jsonl")]
+        finished = everything(folder)[1]["history"] if (folder / "checkpoint.h5").exists() else []
+        assert len(read_history(folder / "history.jsonl")) <= len(finished)  # it tells of no epoch that may be lost
+        room = math.inf
+        fit(Toy(), toy_data(), **options, folder=folder, resume=True)
+        assert everything(folder) == everything(straight)
+        assert (folder / "best.h5").read_bytes() == (straight / "best.h5").read_bytes()
+        assert without_times(read_history(folder / "history.jsonl")) == history
 
 
 # Numbers that are not finite
