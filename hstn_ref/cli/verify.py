@@ -19,7 +19,7 @@ import click
 @click.option("--against", type=click.Choice(["torch", "jax"]), multiple=True, help="Compare with a framework instead.")
 @click.option("--conventions", metavar="FILE", help="With --against: measure what they do at kinks and borders.")
 @click.option("--input", "shapes", metavar="SHAPE", multiple=True, help="An input of TARGET, as in 2,3,8,8.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random inputs and directions.")
+@click.option("--seed", type=int, help="Of the random inputs and directions for TARGET.  [default: 0]")
 @click.option("--exclude-kinks", is_flag=True, help="Leave out elements of TARGET's inputs that are on a kink.")
 @click.option("--out", metavar="FOLDER", default="runs/verify", show_default=True)
 @click.option("--quiet", is_flag=True, help="Show nothing but errors and the result.")
@@ -31,7 +31,7 @@ def verify(
     against: tuple[str, ...],
     conventions: str | None,
     shapes: tuple[str, ...],
-    seed: int,
+    seed: int | None,
     exclude_kinks: bool,
     out: str,
     quiet: bool,
@@ -53,14 +53,16 @@ def verify(
     """
     if target is not None and (only or voice or against or conventions):
         raise click.UsageError("TARGET cannot be combined with --only, --voice, --against or --conventions")
-    if target is None and (shapes or exclude_kinks):
-        raise click.UsageError("--input and --exclude-kinks belong to a TARGET")
+    if target is None and (shapes or exclude_kinks or seed is not None):
+        raise click.UsageError("--input, --seed and --exclude-kinks belong to a TARGET")
+    if against and voice:
+        raise click.UsageError("--voice cannot be combined with --against, which compares the voice cpu")
     if conventions and not against:
         raise click.UsageError("--conventions needs --against")
     if target is not None:
-        passed = _own(target, shapes, dtype or ("float64",), seed, exclude_kinks)
+        passed = _own(target, shapes, dtype or ("float64",), seed or 0, exclude_kinks)
     elif against:
-        passed = _beside(against, dtype, conventions, out, quiet)
+        passed = _beside(against, only, dtype, conventions, out, quiet)
     else:
         passed = _all(only, voice, dtype, out, quiet)
     if not passed:
@@ -94,7 +96,9 @@ def _all(only: Sequence[str], voices: Sequence[str], dtypes: Sequence[str], out:
     return _verdict([row.result.passed for row in rows])
 
 
-def _beside(names: Sequence[str], dtypes: Sequence[str], conventions: str | None, out: str, quiet: bool) -> bool:
+def _beside(
+    names: Sequence[str], only: Sequence[str], dtypes: Sequence[str], conventions: str | None, out: str, quiet: bool
+) -> bool:
     from hstn_ref.files import write_bytes
     from hstn_ref.verify import against
 
@@ -102,7 +106,7 @@ def _beside(names: Sequence[str], dtypes: Sequence[str], conventions: str | None
     found = {}
     for name in names:
         with _bar(quiet) as report:
-            rows = against.against(name, report, dtypes or against.DTYPES)
+            rows = against.against(name, report, dtypes or against.DTYPES, only)
         found[f"{name} {against.load(name).ops.version()}"] = rows
     _print_comparisons(found)
     if conventions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 from autodiff import Tensor, grad, ops
 from hstn_ref.errors import UserError
 from hstn_ref.verify.cases import Case, ModelCase, functional, model_cases, op_cases
+from hstn_ref.verify.running import chosen
 
 DTYPES = ("float64", "float32")
 
@@ -61,12 +62,17 @@ def load(name: str) -> Peer:
 
 
 def against(
-    name: str, report: Callable[[str, int, int], None] = lambda text, done, total: None, dtypes: Iterable[str] = DTYPES
+    name: str,
+    report: Callable[[str, int, int], None] = lambda text, done, total: None,
+    dtypes: Iterable[str] = DTYPES,
+    words: Sequence[str] = (),
 ) -> list[Row]:
-    """Compare every op and every network with a framework; `report` is told (case, how many are done, of how many)."""
+    """Compare every op and every network, or those that `running.chosen` finds, with a framework.
+
+    `report` is told (case, how many are done, of how many). Raises as `load`, `chosen` and `compare`.
+    """
     peer = load(name)
-    everything: list[Case | ModelCase] = [*op_cases(), *model_cases()]
-    cases = [(case, dtype) for case in everything for dtype in dtypes]
+    cases = [(case, dtype) for case in chosen([*op_cases(), *model_cases()], words) for dtype in dtypes]
     rows = []
     for done, (case, dtype) in enumerate(cases):
         report(f"{case.name}, {dtype}", done, len(cases))

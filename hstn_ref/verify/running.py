@@ -40,15 +40,12 @@ def verify(
     dtypes: Iterable[str] = DTYPES,
     report: Progress = lambda text, done, total: None,
 ) -> list[Row]:
-    """Run all checks on the cases whose name contains one of the words, on all if there are none.
+    """Run all checks on the cases that `chosen` finds.
 
-    `report` is told (case, how many are done, of how many). Raises ValueError if no case has one of the words, or if
-    a check that must apply to every case does not.
+    `report` is told (case, how many are done, of how many). Raises ValueError as `chosen`, or if a check that must
+    apply to every case does not.
     """
-    cases: list[Case | ModelCase] = [*op_cases(), *(case for case in model_cases() if not case.detached)]
-    cases = [case for case in cases if not words or any(word in case.name for word in words)]
-    if not cases:
-        raise ValueError(f"verify: no op and no network has {' or '.join(map(repr, words))} in its name")
+    cases = chosen([*op_cases(), *(case for case in model_cases() if not case.detached)], words)
     runs: list[tuple[Case | ModelCase, str, str]] = [
         (case, voice, dtype) for case in cases for voice in voices for dtype in dtypes
     ]
@@ -63,6 +60,14 @@ def verify(
         kind = "op" if isinstance(case, Case) else "model"
         rows += [Row(case.name, kind, voice, dtype, result) for result in found]
     return rows
+
+
+def chosen(cases: Sequence[Case | ModelCase], words: Sequence[str]) -> list[Case | ModelCase]:
+    """The cases whose name contains one of the words, all if there are no words. Raises ValueError if that is none."""
+    found = [case for case in cases if not words or any(word in case.name for word in words)]
+    if not found:
+        raise ValueError(f"verify: no op and no network has {' or '.join(map(repr, words))} in its name")
+    return found
 
 
 def subject(case: Case | ModelCase, dtype: str) -> tuple[Callable[..., Any], list[np.ndarray]]:

@@ -1,13 +1,16 @@
 """The comparison with other frameworks: a sample of it (marked verify; `hstn verify --against` is the whole), and
 without a framework that errors are seen."""
 
+import json
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from autodiff import Tensor, grad, ops, use
+from hstn_ref.cli import main
 from hstn_ref.errors import UserError
 from hstn_ref.verify import against
 from hstn_ref.verify.against import DTYPES, Peer, compare, load
@@ -116,6 +119,26 @@ def test_everything_is_compared_and_reported(monkeypatch):
     assert {(row.case, row.dtype) for row in rows} == {
         (name, dtype) for name in ("relu", "dense", NETWORKS[1].name) for dtype in DTYPES
     }
+
+
+def test_only_some_cases_are_compared(monkeypatch):
+    monkeypatch.setattr(against, "op_cases", lambda: [case_of("relu"), case_of("dense")])
+    monkeypatch.setattr(against, "model_cases", lambda: NETWORKS[1:2])
+    monkeypatch.setattr(against, "load", lambda name: judge())
+    assert {row.case for row in against.against("torch", words=["rel", "CNN"])} == {"relu", NETWORKS[1].name}
+    with pytest.raises(ValueError, match="no op and no network has 'cbue' in its name"):
+        against.against("torch", words=["cbue"])
+
+
+def test_the_command_compares_the_cases_with_a_word(monkeypatch, tmp_path):
+    peer = judge()
+    peer.ops.version = lambda: "1.0"
+    monkeypatch.setattr(against, "load", lambda name: peer)
+    options = ["--only", "relu", "--dtype", "float64", "--quiet", "--out", str(tmp_path)]
+    ran = CliRunner().invoke(main, ["verify", "--against", "torch", *options])
+    assert ran.exit_code == 0, ran.output
+    (rows,) = json.loads((tmp_path / "verify.json").read_text())["against"].values()
+    assert {(row["case"], row["dtype"]) for row in rows} == {("relu", "float64")}
 
 
 @pytest.mark.parametrize("name", PEERS)

@@ -203,6 +203,9 @@ def test_shapes_that_are_none(shape):
     [
         ([f"{EXAMPLE}:charbonnier", "--only", "relu"], "TARGET cannot be combined"),
         (["--input", "2,3"], "belong to a TARGET"),
+        (["--seed", "0"], "belong to a TARGET"),
+        (["--against", "torch", "--seed", "1"], "belong to a TARGET"),
+        (["--against", "torch", "--voice", "reference"], "--voice cannot be combined with --against"),
         (["--conventions", "page.md"], "--conventions needs --against"),
         (["--against", "tensorflow"], "is not one of 'torch', 'jax'"),
     ],
