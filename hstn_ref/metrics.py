@@ -59,7 +59,7 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     _check("confusion_matrix", logits, labels)
     K = logits.shape[1]
-    return np.bincount(labels * K + predictions(logits), minlength=K * K).reshape(K, K)  # (3)
+    return np.bincount(labels.astype(np.int64) * K + predictions(logits), minlength=K * K).reshape(K, K)  # (3)
 
 
 def _check(name: str, logits: np.ndarray, labels: np.ndarray) -> None:

@@ -55,6 +55,13 @@ def test_confusion_has_labels_in_rows_and_predictions_in_columns():
     assert found.tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+def test_confusion_of_labels_in_small_integers(dtype):
+    """29 * 30 is more than a uint8 holds."""
+    labels = np.arange(30).astype(dtype)
+    assert metrics.confusion_matrix(np.eye(30), labels).tolist() == np.eye(30).tolist()
+
+
 @given(st.integers(0, 99))
 def test_accuracy_is_the_trace_of_the_confusion(seed):
     z, t = logits_and_labels(seed, np.float32)
