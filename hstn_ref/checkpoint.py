@@ -45,7 +45,7 @@ class TrainingState:
 
     m: Arrays  # Adam's moments by parameter name
     v: Arrays
-    state: dict[str, Any]  # JSON values: see training.py
+    state: dict[str, Any]  # JSON values: see resuming.py
 
 
 @dataclass
@@ -71,16 +71,14 @@ def save_model(model: Network, path: str | os.PathLike[str]) -> None:
     write(Checkpoint.of(model), path)
 
 
-def load_model(path: str | os.PathLike[str], expected: str | None = None) -> Network:
+def load_model(path: str | os.PathLike[str]) -> Network:
     """Build the network of a model file or a training checkpoint, in evaluation mode (dropout off).
 
-    Raises as `read`; DataError if the file has another model than `expected`, or weights that do not fit it.
+    Raises as `read`; DataError if the file has no such model, or weights that do not fit it.
     """
     from hstn_ref.models import build
 
     checkpoint = read(path)
-    if expected is not None and checkpoint.model != expected:
-        raise DataError(f"{path}: the file holds the model {checkpoint.model!r}, expected {expected!r}")
     try:
         model = build(checkpoint.model, dtype=checkpoint.dtype, **checkpoint.options)
         model.load_state(checkpoint.weights)

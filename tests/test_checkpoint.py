@@ -172,12 +172,6 @@ def test_a_newer_format(tmp_path):
         models.load(tmp_path / "c.h5")
 
 
-def test_another_model_than_asked_for(tmp_path):
-    models.CNN(image_size=(28, 28)).save(tmp_path / "c.h5")
-    with pytest.raises(DataError, match=r"c\.h5: the file holds the model 'cnn', expected 'hstn'"):
-        checkpoint.load_model(tmp_path / "c.h5", "hstn")
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -330,6 +330,9 @@ def test_every_network_of_the_package_is_found_and_loads():
 def test_a_network_of_the_package_is_judged_by_its_name(place):
     shown = run("evaluate", "cnn", "hstn", "--data", "embedded", "--threads", "1").output
     assert "cnn" in shown and "hstn" in shown and "0.96" in shown
+    assert "image EPE" in run("evaluate", "align", "--threads", "1").output
+    message = error_of("evaluate", "tps_stn")
+    assert message == "the package has no trained network tps_stn, it has cnn, affine_stn, hstn, align"
     message = error_of("evaluate", "./cnn", "--data", place / "d.h5")  # a path is no name
     assert message == "cannot read the checkpoint cnn: No such file or directory"
 
@@ -383,6 +386,10 @@ def test_what_is_wrong_with_data_is_one_sentence(place, tmp_path):
     assert error_of("data", "make", tmp_path / "x.h5", *digits, "--canvas", 20, 20) == message
     assert "canvases already" in error_of("data", "make", tmp_path / "x.h5", "--digits", place / "d.h5")
     assert error_of("data", "make", place / "d.h5" / "x.h5", *digits).startswith("cannot write")
+    for name in ("clutter.npz", "clutter", "clutter.h5.tmp"):
+        message = error_of("data", "make", tmp_path / name, *digits)
+        assert message.startswith(f"{tmp_path}/{name}: the name of a data set that is written ends in .h5 or .hdf5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_download_shows_what_it_fetches_and_what_failed(tmp_path, monkeypatch):

@@ -39,11 +39,16 @@ def make(file: str, digits: str, seed: int, canvas: tuple[int, int], distractors
       hstn data make cluttered.h5
       hstn data make mnist60.h5 --digits mnist/ --seed 1
     """
+    from pathlib import Path
+
     from rich.console import Console
     from rich.progress import Progress
 
     from hstn_ref.data import Clutter, open_data, write_dataset
+    from hstn_ref.errors import DataError
 
+    if Path(file).suffix not in (".h5", ".hdf5"):
+        raise DataError(f"{file}: the name of a data set that is written ends in .h5 or .hdf5; it could not be opened")
     splits = open_data(digits, seed=seed, fresh=False, clutter=Clutter(canvas, distractors, patch))
     console = Console(stderr=True)
     with Progress(console=console, disable=quiet or not console.is_terminal, transient=True) as bar:

@@ -34,7 +34,7 @@ def evaluate(
     """Judge trained networks on test images, or on pairs of images, made as by `hstn train --task align`.
 
     CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`, or the name of a network that
-    comes with the package, such as hstn.
+    comes with the package, such as hstn or align.
 
     \b
     Examples:

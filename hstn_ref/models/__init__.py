@@ -38,7 +38,8 @@ TABLE_1: dict[str, tuple[str, dict[str, Any]]] = {  # the rows of the paper's Ta
     "hstn": ("hstn", {}),
 }
 
-WEIGHTS = Path(__file__).parents[1] / "weights"  # the trained networks that come with the package, by `title`
+WEIGHTS = Path(__file__).parents[1] / "weights"  # the trained networks that come with the package
+NAMES = (*TABLE_1, "align")  # what they may be called: by `title`, or the one that aligns
 
 __all__ = [
     "CNN",
@@ -81,13 +82,18 @@ def build(name: str, **options: Any) -> Network:
 def load(network: str | Path) -> Network:
     """The network saved at a path by `model.save` or by training, in evaluation mode.
 
-    A name of TABLE_1 ("cnn", ..., "hstn") stands for the trained network of the package. Raises as `load_model`.
+    A name of TABLE_1 ("cnn", ..., "hstn"), or "align", stands for the trained network of the package. Raises FileError
+    for a name of which the package has no network, and as `load_model`.
     """
     from hstn_ref import checkpoint
+    from hstn_ref.errors import FileError
 
+    if network in NAMES and not path_of(network).exists():
+        there = ", ".join(name for name in NAMES if path_of(name).exists())
+        raise FileError(f"the package has no trained network {network}, it has {there}")
     return checkpoint.load_model(path_of(network))
 
 
 def path_of(network: str | Path) -> Path:
     """The file of the network of the package that has this name; any other path as it is."""
-    return WEIGHTS / f"{network}.h5" if network in TABLE_1 else Path(network)
+    return WEIGHTS / f"{network}.h5" if network in NAMES else Path(network)
