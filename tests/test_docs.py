@@ -169,11 +169,11 @@ def test_an_equation_of_the_paper_map_names_what_exists(row):
 
 
 def resolves(name, module):
-    """Whether module has `name`: a function, a class.method, or a call with names of options."""
+    """Whether module has `name`: a function, a method that the class itself defines, or a call with names of options."""
     name, _, options = name.rstrip(")").partition("(")
     value = module
     for part in name.split("."):
-        value = getattr(value, part, None)
+        value = vars(value).get(part) if hasattr(value, "__dict__") else None
     accepted = inspect.signature(value).parameters if callable(value) else {}
     return callable(value) and set(re.findall(r"(\w+)=", options)) <= set(accepted)
 
