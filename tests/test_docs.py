@@ -169,7 +169,7 @@ def test_an_equation_of_the_paper_map_names_what_exists(row):
 
 
 def resolves(name, module):
-    """Whether module has `name`: a function, a method that the class itself defines, or a call with names of options."""
+    """Whether module has `name`: a function, a method of the class itself, or a call with names of options."""
     name, _, options = name.rstrip(")").partition("(")
     value = module
     for part in name.split("."):
