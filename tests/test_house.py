@@ -5,6 +5,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -267,3 +268,11 @@ def test_no_test_is_skipped(path):
     """But where the machine lacks what is tested, a C function or a GPU: `skipif` with its reason."""
     marks = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
     assert not marks & {"skip", "xfail", "importorskip"}
+
+
+def test_every_fault_of_the_mutants_can_be_planted():
+    """A text that its file no longer has once ends `make mutants` before the first fault."""
+    files = tomllib.loads((ROOT / "scripts" / "mutants.toml").read_text())["file"]
+    faults = [(f["path"], fault[0]) for f in files for fault in f["mutants"]]
+    assert [(path, old) for path, old in faults if (ROOT / path).read_text().count(old) != 1] == []
+    assert all((ROOT / test.partition("::")[0]).exists() for f in files for test in f["tests"])
