@@ -1,4 +1,6 @@
-"""What the tests of Table 1 and of Table 2 have in common: how their commands refuse."""
+"""What the tests of Table 1 and of Table 2 have in common: how their commands refuse, and which runs they report."""
+
+import shutil
 
 from .test_cli import error_of
 
@@ -17,3 +19,14 @@ def assert_call_refused(command, arguments, place, folder, message):
     given = arguments.format(place=place).split()
     out = [] if "--out" in given else ["--out", folder / "t"]
     assert error_of(command, *given, *out).startswith(message.format(place=place))
+
+
+def assert_other_seeds_and_data_are_reported(report, config, folder, row, said):
+    """A run of seed 7 is reported as `said` beside those of the configuration; if its data are others, that is said."""
+    shutil.copytree(folder / row / "seed-0", folder / row / "seed-7")
+    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
+    assert said in text and "cannot be compared" not in text
+    path = folder / row / "seed-7" / "result.json"
+    path.write_text(path.read_text().replace('"data": {', '"data": {"only_the_first": 8, '))
+    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
+    assert "**The runs have different data and cannot be compared.**" in text

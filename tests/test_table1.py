@@ -16,7 +16,7 @@ from hstn_ref.plots import WRONG
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table1 import configuration, figures, flows, report, running
 
-from .tables import assert_call_refused, assert_configuration_refused
+from .tables import assert_call_refused, assert_configuration_refused, assert_other_seeds_and_data_are_reported
 from .test_cli import error_of, kill_after, run
 from .toy import everything
 
@@ -289,14 +289,8 @@ def test_a_folder_that_was_moved_goes_on(table, tmp_path, monkeypatch):
 
 def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_path):
     folder = shutil.copytree(table[0], tmp_path / "t")
-    shutil.copytree(folder / "cnn" / "seed-0", folder / "cnn" / "seed-7")
     config = configuration.read(folder / "table1.toml")
-    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
-    assert "| 0, 1, 7 | finished |" in text and "cannot be compared" not in text
-    path = folder / "cnn" / "seed-7" / "result.json"
-    path.write_text(path.read_text().replace('"data": {', '"data": {"only_the_first": 8, '))
-    text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
-    assert "**The runs have different data and cannot be compared.**" in text
+    assert_other_seeds_and_data_are_reported(report, config, folder, "cnn", "| 0, 1, 7 | finished |")
 
 
 def test_the_same_digits_from_another_folder_are_the_same_data(table, tmp_path):

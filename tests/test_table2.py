@@ -1,9 +1,11 @@
 """Table 2 on a few images: end to end, from a part, after a stop, and every error as one sentence."""
 
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,11 +13,12 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from hstn_ref import models
 from hstn_ref.alignment_metrics import image_epe
+from hstn_ref.errors import FileError
 from hstn_ref.flow import brox
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table2 import configuration, figures, judging, report, running
 
-from .tables import assert_call_refused, assert_configuration_refused
+from .tables import assert_call_refused, assert_configuration_refused, assert_other_seeds_and_data_are_reported
 from .test_cli import run
 
 SMALL = """
@@ -114,9 +117,19 @@ def test_hstn_begins_with_the_run_of_its_row(place, tmp_path):
     (tmp_path / "c.toml").write_text(text)
     run("table2", "--config", tmp_path / "c.toml", "--out", tmp_path, "--only", "hstn", "--seeds", "3", "--quiet")
     assert not (tmp_path / "brox").exists()
+    (row,) = (row for row in facts_of(tmp_path)["rows"] if row["row"] == "hstn")
+    assert [(run["seed"], run["status"]) for run in row["runs"]] == [(0, "not started"), (3, "finished")]
+    assert row["image_epe_75"]["mean"] == row["runs"][1]["image_epe_75"]
     first, hstn = (models.load(tmp_path / row / "seed-3" / "best.h5") for row in ("affine_stn", "hstn"))
     for name, array in first.localisation.state().items():
         np.testing.assert_array_equal(hstn.localisation.state()[name], array)
+
+
+def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_path):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    config, error = configuration.read(folder / "table2.toml"), facts_of(folder)["rows"][3]["image_epe_75"]["mean"]
+    said = f"| HSTN, seed 7 | {error:.3f} |"
+    assert_other_seeds_and_data_are_reported(report, config, folder, "hstn", said)
 
 
 def test_the_seed_of_a_run_is_that_of_its_weights(place):
@@ -256,6 +269,49 @@ def test_every_flow_moves_the_source_onto_the_target():
         w = judging.FLOWS[name](source, target)
         assert w.shape == (1, 2, 44, 44)
         assert np.hypot(*(w[0] - np.array([2, -1]).reshape(2, 1, 1)))[10:-10, 10:-10].mean() < 0.1, name
+
+
+def test_one_test_pair_is_enough_for_a_figure_and_a_seed_that_is_finished(table, tmp_path, undrawn, monkeypatch):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    (folder / "affine_stn" / "seed-0").rename(folder / "affine_stn" / "seed-5")
+    config = configuration.read(folder / "table2.toml")
+    config = replace(config, data=replace(config.data, pairs=8))
+    drawn = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: drawn.append(figure))
+    undrawn(config, folder, report.collect(config, folder))
+    grid = np.reshape(drawn[0].axes, (3, 5))
+    assert [axes.get_title() for axes in grid[0]][2:] == ["Optical Flow (Brox)", "Affine-STN", "HSTN"]
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_table(table, tmp_path, monkeypatch):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    before = (folder / "table2.md").read_text()
+    for name in ("table2.md", "table2.json"):
+        (folder / name).unlink()
+
+    def draw(*arguments):
+        raise FileError("no room")
+
+    monkeypatch.setattr(figures, "draw", draw)
+    with pytest.raises(FileError, match="no room"):
+        report.write(configuration.read(folder / "table2.toml"), folder)
+    assert (folder / "table2.md").read_text() == before and len(facts_of(folder)["rows"]) == 4
+
+
+def test_the_number_of_threads_is_reported(place, tmp_path):
+    """Beside times, also where the configuration says none and all cores compute."""
+    config = replace(configuration.read(place / "small.toml"), threads=None)
+    running.train(config, tmp_path, only=["none"], quiet=True)
+    report.write(config, tmp_path)
+    assert f", {numba.config.NUMBA_NUM_THREADS} threads" in (tmp_path / "table2.md").read_text()
+
+
+def test_the_table_says_when_networks_have_seen_the_images_of_the_test(table):
+    facts, text = facts_of(table[0]), (table[0] / "table2.md").read_text()
+    assert "images that the networks are trained with, which favours\nnetworks over flows: 5 images are" in text
+    for row in facts["rows"]:
+        row["runs"][0]["data"]["held_out"] = 4
+    assert "favours" not in report.markdown(facts, {})
 
 
 def test_the_figure_shows_every_method_three_times_a_pair(table, tmp_path, undrawn):

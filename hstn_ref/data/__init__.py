@@ -11,7 +11,7 @@ from hstn_ref.data.digits import Digits, DigitSplits, load_embedded, load_mnist
 from hstn_ref.data.download import MNIST_URL, download_mnist
 from hstn_ref.data.hdf5 import HDF5Dataset, read_hdf5, write_dataset
 from hstn_ref.data.idx import read_idx
-from hstn_ref.data.images import load_photographs, read_folder, read_image, to_grey
+from hstn_ref.data.images import load_photographs, read_folder, read_image, to_eight_bits, to_grey
 from hstn_ref.data.inspection import inspect
 from hstn_ref.data.npz import read_npz
 from hstn_ref.data.opening import open_data
@@ -43,6 +43,7 @@ __all__ = [
     "read_idx",
     "read_image",
     "read_npz",
+    "to_eight_bits",
     "to_grey",
     "validate_images",
     "validate_labels",

@@ -1,7 +1,8 @@
 """Images from files: one, a folder of them, or the photographs that the package carries.
 
 The photographs (`photographs/`, described by `photographs.json`, made by scripts/make_embedded_images.py) are in the
-public domain or under CC0. An image is (C, H, W) uint8, C = 1 for grey and 3 for colour.
+public domain or under CC0. An image is (C, H, W), C = 1 for grey and 3 for colour, uint8, or uint16 where a file has
+greys of 16 bits.
 """
 
 from __future__ import annotations
@@ -21,25 +22,27 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """The image of a file, (1, H, W) if all its pixels are grey and (3, H, W) otherwise, uint8.
+    """The image of a file, (1, H, W) if all its pixels are grey and (3, H, W) otherwise: uint8, or uint16 as below.
 
-    16-bit images are rounded to 8 bits, palettes looked up, of several pages the first is read, and what a camera noted
-    of how it was held (EXIF) turns the image upright. Raises FileError for a
-    file that is missing or no image, DataError for one with transparent pixels: what lies behind them is not known.
+    Greys of 16 bits are uint16, with the numbers of the file; of colours of 16 bits Pillow reads the upper 8. Palettes
+    are looked up, of several pages the first is read, and what a camera noted of how it was held (EXIF) turns the image
+    upright. Raises FileError for a file that is missing or no image, DataError for pixels that are floating-point
+    numbers or beyond 16 bits, and for transparent ones: what lies behind them is not known.
     """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I;16") or image.mode == "I":
-                return _rounded(np.asarray(image), path)
-            rgba = np.asarray(image.convert("RGBA"))
+            deep = image.mode in ("F", "I") or image.mode.startswith("I;16")
+            pixels = np.asarray(image if deep else image.convert("RGBA"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise FileError(f"{path}: the file cannot be read as an image ({error})") from error
-    if rgba[..., 3].min() < 255:
+    if deep:
+        return _sixteen_bits(pixels, path)
+    if pixels[..., 3].min() < 255:
         raise DataError(f"{path}: the image has transparent pixels, expected an opaque one")
-    rgb = rgba[..., :3].transpose(2, 0, 1)  # (H, W, 4) -> (3, H, W)
+    rgb = pixels[..., :3].transpose(2, 0, 1)  # (H, W, 4) -> (3, H, W)
     grey = bool((rgb == rgb[:1]).all())
     return np.ascontiguousarray(rgb[:1] if grey else rgb)
 
@@ -84,8 +87,18 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     return np.rint(luma).astype(np.uint8)[None]
 
 
-def _rounded(image: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
-    """A grey image of 16 bits, (H, W), in 8 bits: 0..65535 becomes 0..255."""
-    if image.min() < 0 or image.max() > 65535:
-        raise DataError(f"{path}: the pixels span {image.min()}..{image.max()}, expected 0..65535")
-    return np.rint(image / 257).astype(np.uint8)[None]
+def to_eight_bits(image: np.ndarray) -> np.ndarray:
+    """An image of 16 bits in 8, its darkest pixel 0 and its brightest 255: few cameras fill 16 bits. uint8 stays."""
+    if image.dtype == np.uint8:
+        return image
+    low, high = int(image.min()), int(image.max())
+    return np.rint((image.astype(np.float64) - low) * (255 / max(high - low, 1))).astype(np.uint8)
+
+
+def _sixteen_bits(pixels: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
+    """(H, W) of any dtype that Pillow has for more than 8 bits -> (1, H, W) uint16."""
+    if pixels.dtype.kind == "f":
+        raise DataError(f"{path}: the pixels are floating-point numbers, expected 8 or 16 bits")
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise DataError(f"{path}: the pixels span {pixels.min()}..{pixels.max()}, expected 0..65535")
+    return pixels.astype(np.uint16)[None]

@@ -7,6 +7,7 @@ which is the Affine-STN of the same table.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -65,7 +66,7 @@ def collect(config: TableConfig, out: Path) -> dict[str, Any]:
     """The runs of every row, finished or not, and what the finished ones say together."""
     rows = []
     for name in config.rows:
-        found = [_run(config, out, name, seed) for seed in _seeds(config, out, name)]
+        found = [_run(config, out, name, seed) for seed in seeds_of(out, name, config.seeds)]
         done = [run for run in found if run["status"] == "finished"]
         paper = PAPER.get(name)
         rows.append(
@@ -83,10 +84,10 @@ def collect(config: TableConfig, out: Path) -> dict[str, Any]:
     return {**head, "rows": rows}
 
 
-def _seeds(config: TableConfig, out: Path, row: str) -> list[int]:
-    """Those of the configuration, and any others that were trained."""
+def seeds_of(out: Path, row: str, wanted: Iterable[int]) -> list[int]:
+    """The seeds of a row that are wanted, and any others that were trained."""
     others = (path.name.removeprefix("seed-") for path in (out / row).glob("seed-*"))
-    return sorted({*config.seeds, *(int(text) for text in others if text.isdecimal())})
+    return sorted({*wanted, *(int(text) for text in others if text.isdecimal())})
 
 
 def _run(config: TableConfig, out: Path, row: str, seed: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from hstn_ref.checkpoint import load_model
 from hstn_ref.plots import CELL, draw_motion, longest, save_figure
-from hstn_ref.table1.running import finished, folder_of
+from hstn_ref.table1.running import folder_of
 from hstn_ref.table2.configuration import TableConfig
 from hstn_ref.table2.judging import FLOWS, Motion, of_network, warp
 from hstn_ref.training import BEST
@@ -23,13 +23,15 @@ def draw(config: TableConfig, out: Path, facts: dict[str, Any]) -> dict[str, str
     """Draw what there is to be drawn; returns the names of the files with their captions."""
     methods: dict[str, Motion] = {}
     for row in facts["rows"]:
-        name, seed = row["row"], row["runs"][0]["seed"]
-        flow = config.rows[name].flow
-        if flow != "none" and finished(out, name, seed):
-            methods[row["title"]] = FLOWS[flow] if flow else of_network(load_model(folder_of(out, name, seed) / BEST))
+        name, flow = row["row"], config.rows[row["row"]].flow
+        seeds = [run["seed"] for run in row["runs"] if run["status"] == "finished"]
+        if flow != "none" and seeds:
+            folder = folder_of(out, name, seeds[0])
+            methods[row["title"]] = FLOWS[flow] if flow else of_network(load_model(folder / BEST))
     if not methods:
         return {}
-    source, target, truth = config.data.open().test.batch(np.arange(PICTURED))
+    test = config.data.open().test
+    source, target, truth = test.batch(np.arange(min(PICTURED, len(test))))
     note = "REDUCED, " if config.reduced else ""
     save_figure(alignments(methods, source, target, truth, title=f"{note}test pairs"), out / "alignments.png")
     return {"alignments.png": f"{note}test pairs: the source as each method warps it, what is left, the motion"}

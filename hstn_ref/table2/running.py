@@ -54,7 +54,7 @@ def train(
     on_finished: Callable[[], Any] = lambda: None,
 ) -> list[str]:
     """Run what is not finished, flows first; returns a sentence for each run that failed. As that of Table 1."""
-    data = config.data.open()
+    data, threads = config.data.open(), machine.set_threads(config.threads)
 
     def run(row: str, seed: int) -> None:
         found = (
@@ -64,7 +64,7 @@ def train(
         )
         found |= {
             "seed": seed,
-            "threads": config.threads,
+            "threads": threads,
             "data": {"source": config.data.source, **data.attributes},
             "command": command,
             "commit": machine.commit(),

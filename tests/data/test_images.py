@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hstn_ref.data import images as module
-from hstn_ref.data import load_photographs, read_folder, read_image, to_grey
+from hstn_ref.data import load_photographs, read_folder, read_image, to_eight_bits, to_grey
 from hstn_ref.errors import DataError, FileError
 
 
@@ -30,10 +30,40 @@ def test_what_is_grey_has_one_channel_in_every_mode(tmp_path, mode):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), grey[None])
 
 
-def test_sixteen_bits_are_rounded_to_eight(tmp_path):
-    deep = np.array([[0, 128, 129, 32896], [256, 257, 65406, 65535]], np.uint16)
-    Image.fromarray(deep).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[0, 0, 1, 128], [1, 1, 254, 255]]])
+DEEP = np.array([[0, 128, 129, 4095], [256, 257, 65406, 65535]], np.uint16)
+
+
+@pytest.mark.parametrize(("suffix", "dtype"), [("png", "<u2"), ("tif", "<u2"), ("tif", ">u2"), ("tif", "<i4")])
+def test_sixteen_bits_of_grey_are_kept(tmp_path, suffix, dtype):
+    Image.fromarray(DEEP.astype(dtype)).save(tmp_path / f"a.{suffix}")
+    found = read_image(tmp_path / f"a.{suffix}")
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, DEEP[None])
+
+
+def test_sixteen_bits_are_stretched_to_eight():
+    """12 bits in 16 keep 256 grey levels; eight bits are what they were."""
+    ramp = np.arange(100, 4196, dtype=np.uint16).reshape(1, 64, 64)
+    found = to_eight_bits(ramp)
+    assert found.dtype == np.uint8
+    expected = [round((int(level) - 100) * 255 / 4095) for level in ramp.ravel()]
+    np.testing.assert_array_equal(found.ravel(), expected)
+    np.testing.assert_array_equal(to_eight_bits(found[:, :3] // 2), found[:, :3] // 2)
+    assert not to_eight_bits(np.full((1, 2, 2), 7, np.uint16)).any()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.array([[0.0, 0.5], [1.0, np.nan]], np.float32), "the pixels are floating-point numbers, expected 8 or 16"),
+        (np.array([[0, 65536]], np.int32), r"the pixels span 0\.\.65536, expected 0\.\.65535"),
+        (np.array([[-1, 3]], np.int32), r"the pixels span -1\.\.3, expected 0\.\.65535"),
+    ],
+)
+def test_pixels_beyond_sixteen_bits_are_named(tmp_path, pixels, message):
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=f"^{tmp_path}/a.tif: {message}"):
+        read_image(tmp_path / "a.tif")
 
 
 def test_a_camera_that_was_held_upright(tmp_path):

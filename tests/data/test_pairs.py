@@ -7,9 +7,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from hstn_ref.data import ImagePairs, open_pairs
+from hstn_ref.data import pairs as module
 from hstn_ref.data.pairs import FEW
 from hstn_ref.deformation import Deformation
-from hstn_ref.errors import DataError, FileError
+from hstn_ref.errors import DataError, DataTypeError, FileError
 
 SIZE = (24, 32)
 
@@ -19,6 +20,15 @@ def smooth(shape=(1, 90, 110), seed=0):
     sigma = min(shape[1:]) / 9
     noise = gaussian_filter(np.random.default_rng(seed).standard_normal(shape), (0, sigma, sigma))
     return np.rint(255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8)
+
+
+BLANK = np.full((1, 40, 40), 255, np.uint8)
+
+
+def saved(folder, image):
+    """The folder, with an image in it."""
+    Image.fromarray(image[0]).save(folder / "a.png")
+    return folder
 
 
 def pairs(images=None, count=12, size=SIZE, **options):
@@ -115,10 +125,48 @@ def test_few_images_serve_all_splits(tmp_path):
     assert open_pairs(other, size=(16, 16)).attributes["images_sha256"] != data.attributes["images_sha256"]
 
 
+def test_where_nothing_can_be_seen_another_pair_is_drawn():
+    """Stripes of one grey level show where the first draw has been; in white it counts, and only there."""
+    middle, stripes = np.s_[:, 40:60, 40:60], np.arange(100) // 8 % 2
+    striped = np.broadcast_to(254 + stripes, (1, 100, 100)).astype(np.uint8)
+    white = np.full_like(striped, 255)
+    striped[middle] = white[middle] = smooth((1, 20, 20))
+    first, found = (pairs([image], 200).batch(np.arange(200)) for image in (striped, white))
+    contrast = np.min([np.ptp(windows, axis=(1, 2, 3)) for windows in first[:2]], axis=0)
+    same = np.array([np.array_equal(a, b) for a, b in zip(first[2], found[2], strict=True)])
+    assert contrast[~same].max() < 1.5 / 255 and 20 < same.sum() < 180
+    for a, b in zip(first[:2], found[:2], strict=True):
+        assert_allclose(a[same], b[same], atol=1.5 / 255)
+        assert np.ptp(b, axis=(1, 2, 3)).min() > 1e-5
+    n = int(np.argmin(same))
+    for together, alone in zip(found, pairs([white], 200).batch([n]), strict=True):
+        assert_array_equal(together[n], alone[0])
+
+
+def test_what_little_can_be_seen_is_found_soon(monkeypatch):
+    """Left to chance, ten draws are too few for some of sixty pairs."""
+    monkeypatch.setattr(module, "DRAWS", 10)
+    white = np.full((1, 1000, 1000), 255, np.uint8)
+    white[:, 300:340, 900:940] = smooth((1, 40, 40))
+    for windows in pairs([white], 60).batch(np.arange(60))[:2]:
+        assert np.ptp(windows, axis=(1, 2, 3)).min() > 1e-5
+
+
+def test_sixteen_bits_are_seen_with_their_contrast(tmp_path):
+    """What a detector of 12 bits fills of 16 is the same as in 8 bits, but for rounding."""
+    eight = smooth()
+    for name, image in (("8.png", eight), ("16.png", 16 * eight.astype(np.uint16))):
+        (tmp_path / name[:-4]).mkdir()
+        Image.fromarray(image[0]).save(tmp_path / name[:-4] / name)
+    found, expected = (open_pairs(tmp_path / name, size=SIZE).train.batch(np.arange(12)) for name in ("16", "8"))
+    for a, b in zip(found, expected, strict=True):
+        assert_allclose(a, b, atol=1e-6)
+
+
 def test_large_images_are_kept_no_larger_than_needed():
-    """A checkerboard of single pixels would alias if it were read without smoothing."""
+    """A checkerboard of single pixels, on a slow ramp, would alias if it were read without smoothing."""
     y, x = np.mgrid[:512, :512]
-    board = (255 * ((x + y) % 2)).astype(np.uint8)[None]
+    board = (110 + 35 * x / 511 + 110 * (-1) ** (x + y)).astype(np.uint8)[None]
     sources, _, _ = pairs([board], 60, (16, 16)).batch(np.arange(60))
     grey = sources.std(axis=(1, 2, 3)) < 0.05
     assert grey.sum() > 20  # the windows that are seen at half the size or less
@@ -133,6 +181,10 @@ def test_large_images_are_kept_no_larger_than_needed():
         (lambda folder: open_pairs(channels=2), DataError, r"2 channels, expected 1 \(grey\) or 3"),
         (lambda folder: open_pairs(pairs=0), DataError, "0 pairs from 10 images"),
         (lambda folder: open_pairs(size=(1, 9)), DataError, "images of 1x9 pixels, expected at least 8x8"),
+        (lambda folder: open_pairs(saved(folder, smooth((1, 1, 40)))), DataError, "a.png: the image has 40x1 pixels"),
+        (lambda folder: open_pairs(saved(folder, BLANK)), DataError, "a.png: the image is constant, expected"),
+        (lambda folder: pairs([BLANK]).batch([3, 5]), DataError, "pair 3 was drawn 100 times and shows one grey level"),
+        (lambda folder: pairs([BLANK.astype(np.uint16)]), DataTypeError, "image 0 is uint16, expected uint8"),
         (lambda folder: pairs().batch([12]), DataError, "12"),
         (lambda folder: pairs(deformation=Deformation(rms=9.0, sigma=2.0)).batch([0]), ValueError, "folds, or almost"),
     ],
