@@ -59,7 +59,7 @@ def align(
 ) -> None:
     """Find the motion that brings one image onto another.
 
-    Images are PNG, JPEG, TIFF or BMP files. Writes to FOLDER the source warped onto the target, the motion (pixels, x
+    Images are PNG, JPEG, TIFF or BMP files of 8 bits, or greys of 16. Writes to FOLDER the source warped onto the target, the motion (pixels, x
     first: target(p) is like source(p + motion(p))), its inverse, its Jacobian determinant, what lies outside, the
     affine matrix, and a picture of it all.
 
@@ -79,7 +79,7 @@ def align(
     from hstn_ref.alignment.output import check_folder, write_alignment
     from hstn_ref.alignment.summary import describe, summary
     from hstn_ref.cli.output import console
-    from hstn_ref.data.images import read_image, to_grey
+    from hstn_ref.data.images import read_image, to_eight_bits, to_grey
     from hstn_ref.errors import DataError
     from hstn_ref.flow.pyramid import resize
     from hstn_ref.motion import NotConverged
@@ -103,6 +103,8 @@ def align(
         labels = None if labels is None else resampled_mask(labels, new_size)
         about["resampled_from"] = [size[1], size[0]]
     pair = (moving, still) if len(moving) == len(still) else (to_grey(moving), to_grey(still))
+    if moving.dtype != still.dtype:
+        pair = (to_eight_bits(pair[0]), to_eight_bits(pair[1]))
     announce_compilation(quiet=quiet)
     screen = console(stderr=True, quiet=quiet)
     with Progress(console=screen, disable=quiet or not screen.is_terminal, transient=True) as bar:

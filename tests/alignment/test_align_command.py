@@ -181,6 +181,20 @@ def test_points_and_masks_of_a_source_in_another_size(tmp_path):
     assert json.loads((tmp_path / "out" / "alignment.json").read_text())["resampled_from"] == [256, 256]
 
 
+@pytest.mark.parametrize("deep", [(True, True), (True, False), (False, True)])
+def test_greys_of_twelve_bits(tmp_path, deep):
+    """As microscopes and X-ray write them, in files of 16 bits; and beside an image of 8."""
+    camera = load_photographs()["camera"][0]
+    for name, columns, bits in zip("ab", (slice(60, 156), slice(64, 160)), deep, strict=True):
+        image = camera[60:140, columns]
+        Image.fromarray(image.astype(np.uint16) * 16 if bits else image).save(tmp_path / f"{name}.png")
+    assert run(tmp_path / "a.png", tmp_path / "b.png", "--out", tmp_path / "out", "--quiet").exit_code == 0
+    numbers = json.loads((tmp_path / "out" / "alignment.json").read_text())
+    np.testing.assert_allclose(numbers["shift"], [-4, 0], atol=0.1)
+    warped = np.asarray(Image.open(tmp_path / "out" / "warped.png"))
+    assert warped.dtype == (np.uint16 if deep[0] else np.uint8) and warped.max() > (3000 if deep[0] else 190)
+
+
 def test_grey_onto_colour_and_another_size(place, tmp_path):
     folder, _ = place
     small = Image.open(folder / "source.png").resize((80, 64), Image.Resampling.BICUBIC)
