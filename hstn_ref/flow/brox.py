@@ -29,15 +29,16 @@ levels) a Gaussian of 0.8 would be a tenth better in `tuned`, on clean ones it w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from hstn_ref.flow.pairs import each_pair
+from hstn_ref.flow.pairs import Progress, counter, each_pair
 from hstn_ref.flow.pyramid import resize, resize_motion, sizes
 from hstn_ref.flow.sweeps import median5
-from hstn_ref.flow.variational import Weights, constancies, inside, minimise
+from hstn_ref.flow.variational import FIXED_POINTS, Weights, constancies, inside, minimise
 
 COARSEST = 8  # pixels, the shorter side of the coarsest level
 
@@ -56,29 +57,31 @@ PRESETS = {
 }
 
 
-def brox(source: Any, target: Any, *, preset: str = "tuned") -> np.ndarray:
+def brox(source: Any, target: Any, *, preset: str = "tuned", progress: Progress | None = None) -> np.ndarray:
     """The motion with target(p) ~ source(p + motion(p)): the minimum of (1), found coarse to fine.
 
     Images (H, W) or (C, H, W) give a motion (2, H, W), batches (N, C, H, W) motions (N, 2, H, W); C is 1 or 3, both
     sides at least 8. Motions are float32, in pixels, x first. Images may have any real dtype and unit.
+    `progress` is called with (work done, all work) of a pair, about evenly in time.
     `preset` is "tuned" or "brox2004". Raises ValueError for an unknown preset, images of different or unfit shapes,
     constant images, NaN and infinity; TypeError for numbers that are not real.
     """
     if preset not in PRESETS:
         raise ValueError(f"brox: preset is {preset!r}, expected one of {', '.join(PRESETS)}")
     chosen = PRESETS[preset]
-    return each_pair("brox", source, target, COARSEST, lambda s, t: _coarse_to_fine(s, t, chosen))
+    return each_pair("brox", source, target, COARSEST, lambda s, t: _coarse_to_fine(s, t, chosen, progress))
 
 
-def _coarse_to_fine(source: np.ndarray, target: np.ndarray, preset: Preset) -> np.ndarray:
+def _coarse_to_fine(source: np.ndarray, target: np.ndarray, preset: Preset, progress: Progress | None) -> np.ndarray:
     sigmas = (0, preset.sigma, preset.sigma)
     source, target = (gaussian_filter(image, sigmas, mode="nearest") for image in (source, target))
     levels = sizes(target.shape[1:], preset.eta, COARSEST)
+    advance = counter(progress, FIXED_POINTS * sum(H * W for H, W in levels))
     w = np.zeros((2, *levels[0]), np.float32)
     for size in levels:
         w = resize_motion(w, size)
         rows = constancies(resize(target, size), resize(source, size), w)
-        w = minimise(rows, inside(w), w, preset.weights)
+        w = minimise(rows, inside(w), w, preset.weights, tick=partial(advance, size[0] * size[1]))
         if preset.median:
             w = median5(w)
     return w

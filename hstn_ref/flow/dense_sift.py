@@ -24,6 +24,7 @@ CELL = 3  # pixels
 CELLS = np.array([-1, 0, 1, 2])
 SHARPNESS = 9
 SOFT_BOX = np.array([0.25, 1, 1, 1, 0.25])
+STRIP = 32  # rows that (3) and (4) are computed for at a time: of all at once, raw would be the largest array by far
 
 
 def dense_sift(image: np.ndarray) -> np.ndarray:
@@ -32,15 +33,20 @@ def dense_sift(image: np.ndarray) -> np.ndarray:
     strongest = np.argmax(np.hypot(x, y), axis=0)[None]
     x, y = (np.take_along_axis(d, strongest, axis=0)[0] for d in (x, y))
     length = np.hypot(x, y)
-    angles = 2 * np.pi * np.arange(BINS).reshape(-1, 1, 1) / BINS
+    angles = (2 * np.pi * np.arange(BINS).reshape(-1, 1, 1) / BINS).astype(image.dtype)
     along = np.cos(angles) * x + np.sin(angles) * y  # |g| cos(difference of the angles)
     cosine = np.divide(along, length, out=np.zeros_like(along), where=length > 0)
     bands = length * np.maximum(cosine, 0) ** SHARPNESS  # (1)
     cells = bands
     for axis in (2, 1):
         cells = correlate1d(cells, SOFT_BOX, axis, mode="nearest")  # (2)
-    _, H, W = cells.shape
+    cells = np.ascontiguousarray(cells.transpose(1, 2, 0))  # (8, H, W) -> (H, W, 8)
+    H, W, _ = cells.shape
     rows, columns = (np.clip(np.arange(n)[:, None] + CELL * CELLS, 0, n - 1) for n in (H, W))
-    raw = cells.transpose(1, 2, 0)[rows[:, None, :, None], columns[None, :, None, :]].reshape(H, W, -1)  # (3)
-    norm = np.sqrt(np.sum(raw * raw, axis=-1, keepdims=True))
-    return np.floor(255 * raw / (norm + 0.01)).astype(np.uint8)  # (4)
+    s = np.empty((H, W, len(CELLS) ** 2 * BINS), np.uint8)
+    for top in range(0, H, STRIP):
+        strip = rows[top : top + STRIP]
+        raw = cells[strip[:, None, :, None], columns[None, :, None, :]].reshape(len(strip), W, -1)  # (3)
+        norm = np.sqrt(np.sum(raw * raw, axis=-1, keepdims=True))
+        s[top : top + STRIP] = np.floor(255 * raw / (norm + 0.01))  # (4)
+    return s

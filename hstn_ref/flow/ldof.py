@@ -5,8 +5,9 @@
          + beta sum_p  rho(p) Psi( |w(p) - w1(p)|^2 )                                                     (1)
 
 The first two lines are those of brox.py, with Psi apart. The third holds the motion near matches w1 of descriptors,
-found beforehand (matching.py) wherever they lie in the image; rho is how much one trusts a match. What is small and
-moves far vanishes from the coarse levels of a pyramid, and no warping brings it back: the matches do.
+found beforehand (matching.py), at most 40 pixels away along both axes; rho is how much one trusts a match. What is
+small and moves far vanishes from the coarse levels of a pyramid, and no warping brings it back: the matches do, as far
+as they reach.
 
 alpha = 30, beta = 300, gamma = 5, eta = 0.95, and a coarsest level of 15 pixels, as in the authors' program, which
 sums over three channels where variational.py takes the mean: Psi of a sum is sqrt(3) times that of a mean, so alpha
@@ -23,15 +24,16 @@ and beta are divided by that here. As there, too:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from hstn_ref.flow.matching import find_matches
-from hstn_ref.flow.pairs import each_pair
+from hstn_ref.flow.pairs import Progress, counter, each_pair
 from hstn_ref.flow.pyramid import resize, resize_motion, sizes
-from hstn_ref.flow.variational import Matches, Weights, constancies, inside, minimise
+from hstn_ref.flow.variational import FIXED_POINTS, Matches, Weights, constancies, inside, minimise
 
 SMOOTHING = 0.8  # pixels
 ALPHA, BETA, GAMMA = 30 / 3**0.5, 300 / 3**0.5, 5.0
@@ -39,35 +41,42 @@ ETA = 0.95
 COARSEST = 15  # pixels, the shorter side of the coarsest level
 SWEEPS = 5
 LAST = 5  # times that the finest level is done without matches
+LARGEST = 3_000_000  # pixels, of 1.3 kB each, almost all of them descriptors
+MATCHING = 3  # minimisations of the finest level that take as long as each of four parts of the matching
 TINY = 0.01  # grey levels a pixel, added to |grad| before it divides
 
 
-def ldof(source: Any, target: Any) -> np.ndarray:
+def ldof(source: Any, target: Any, *, progress: Progress | None = None) -> np.ndarray:
     """The motion with target(p) ~ source(p + motion(p)): the minimum of (1), found coarse to fine.
 
     Images (H, W) or (C, H, W) give a motion (2, H, W), batches (N, C, H, W) motions (N, 2, H, W); C is 1 or 3, both
-    sides at least 15. Motions are float32, in pixels, x first. Images may have any real dtype and unit.
+    sides at least 15, and at most LARGEST pixels. Motions are float32, in pixels, x first. Images may have any real
+    dtype and unit.
+    `progress` is called with (work done, all work) of a pair, about evenly in time.
     Raises ValueError for images of different or unfit shapes, constant images, NaN and infinity; TypeError for numbers
     that are not real.
     """
-    return each_pair("ldof", source, target, COARSEST, _coarse_to_fine)
+    return each_pair("ldof", source, target, COARSEST, lambda s, t: _coarse_to_fine(s, t, progress), largest=LARGEST)
 
 
-def _coarse_to_fine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _coarse_to_fine(source: np.ndarray, target: np.ndarray, progress: Progress | None) -> np.ndarray:
     source, target = (gaussian_filter(image, (0, SMOOTHING, SMOOTHING), mode="nearest") for image in (source, target))
-    points, motions, rho = find_matches(source, target)
     shape = target.shape[1:]
     levels = sizes(shape, ETA, COARSEST)
+    pixels = [H * W for H, W in levels]
+    advance = counter(progress, FIXED_POINTS * (sum(pixels) + (4 * MATCHING + LAST) * pixels[-1]))
+    points, motions, rho = find_matches(source, target, partial(advance, FIXED_POINTS * MATCHING * pixels[-1]))
     w = np.zeros((2, *levels[0]), np.float32)
     for k, size in zip(range(len(levels) - 1, -1, -1), levels, strict=True):
+        tick = partial(advance, size[0] * size[1])
         w = resize_motion(w, size)
         images = resize(target, size), resize(source, size)
         weights = Weights(alpha=ALPHA, gamma=GAMMA * ETA**k, joint=False, relaxations=SWEEPS)
         rows = normalised(constancies(*images, w))
-        w = minimise(rows, inside(w), w, weights, splat_matches(points, motions, rho, shape, size))
+        w = minimise(rows, inside(w), w, weights, splat_matches(points, motions, rho, shape, size), tick=tick)
     weights = Weights(alpha=ALPHA, gamma=GAMMA, joint=False, relaxations=2 * SWEEPS)
     for _ in range(LAST):
-        w = minimise(normalised(constancies(*images, w)), inside(w), w, weights)
+        w = minimise(normalised(constancies(*images, w)), inside(w), w, weights, tick=tick)
     return w
 
 

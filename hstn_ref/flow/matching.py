@@ -11,10 +11,16 @@
 5. **Match**: the candidate of least D. It is kept if the best match of q among the pixels of the target lies within
    one pixel of p. With D1 the least and D2 the next one, rho = (D2 - D1) / D1, at most MOST.             (5)
 
+The authors' program looks 80 pixels far. One match in eighteen is false with both, over the 60 pairs of
+docs/classical-flow.md, but with 80 by 23 pixels and with 40 by 15 on average; the mean error of ldof is 1.95 and 0.84
+pixels, the median is the same, and 80 takes a quarter longer.
+
 Source: Brox and Malik (2011), section 3.2, "dense" matching of histograms of oriented gradients.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -27,16 +33,23 @@ COLOUR = 300.0
 MOST = 5.0  # rho is unbounded where D1 is almost 0
 
 
-def find_matches(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def find_matches(
+    source: np.ndarray, target: np.ndarray, tick: Callable[[], None] = lambda: None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (M, 2) of the target, their motions (M, 2) into the source, x first, and how sure they are, rho (M,).
 
-    Images are (C, H, W), 0..255.
+    Images are (C, H, W), 0..255. `tick` is called after each of four parts that take about as long.
     """
     source, target = (np.concatenate([image] * (3 // len(image))) for image in (source, target))
-    d1, d2 = descriptors(target), descriptors(source)
+    d1 = descriptors(target)
+    tick()
+    d2 = descriptors(source)
+    tick()
     points = interesting(target)
     forward, rho = _best(d1, d2, target, source, points, RADIUS, COLOUR)
+    tick()
     backward, _ = _best(d2, d1, source, target, forward, RADIUS, COLOUR)
+    tick()
     kept = (forward[:, 0] >= 0) & (abs(backward - points).max(axis=1) <= 1)
     motions = (forward - points)[kept].astype(np.float64)
     return points[kept].astype(np.float64), motions, np.minimum(rho[kept], MOST).astype(np.float64)  # (5)

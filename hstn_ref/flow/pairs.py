@@ -1,4 +1,4 @@
-"""What the flows accept: two images, or two batches of them, brought to one form."""
+"""What the flows accept: two images, or two batches of them, brought to one form; and how they say how far they are."""
 
 from __future__ import annotations
 
@@ -7,15 +7,37 @@ from typing import Any
 
 import numpy as np
 
+Progress = Callable[[int, int], None]  # work done, all work of the pair
+
+
+def counter(progress: Progress | None, total: int) -> Callable[[int], None]:
+    """advance(work): adds up the work on a pair and tells `progress`."""
+    done = 0
+
+    def advance(work: int) -> None:
+        nonlocal done
+        done += work
+        if progress is not None:
+            progress(done, total)
+
+    return advance
+
 
 def each_pair(
-    name: str, source: Any, target: Any, smallest: int, estimate: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    name: str,
+    source: Any,
+    target: Any,
+    smallest: int,
+    estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    largest: int | None = None,
 ) -> np.ndarray:
     """estimate(source, target) for every pair: motions (N, 2, H, W) of batches, (2, H, W) of single images, float32.
 
     Images are (H, W), (C, H, W) or (N, C, H, W), C = 1 or 3, of any real dtype and in any unit: `estimate` gets
     (C, H, W) float32, stretched so that the smallest value of the pair is 0 and the largest 255. `smallest` is the
-    least height and width. Raises ValueError and TypeError, as `name`, for anything else.
+    least height and width, `largest` the greatest number of pixels, where memory bounds it. Raises ValueError and
+    TypeError, as `name`, for anything else.
     """
     source, target = np.asarray(source), np.asarray(target)
     for side, images in (("source", source), ("target", target)):
@@ -27,6 +49,12 @@ def each_pair(
         raise ValueError(f"{name}: images {source.shape}, expected (H, W), (C, H, W) or (N, C, H, W) with C = 1 or 3")
     if min(source.shape[-2:]) < smallest:
         raise ValueError(f"{name}: images {source.shape}, expected at least {smallest} x {smallest} pixels")
+    H, W = source.shape[-2:]
+    if largest is not None and H * W > largest:
+        raise ValueError(
+            f"{name}: images {source.shape} have {H * W:,} pixels, expected at most {largest:,}, for which it takes "
+            "4 GB of memory; use brox, which takes less"
+        )
     shape = (-1, *(1,) * (3 - min(source.ndim, 3)), *source.shape[-3:])
     sources, targets = source.reshape(shape), target.reshape(shape)
     for side, images in (("source", sources), ("target", targets)):

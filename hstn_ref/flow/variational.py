@@ -49,6 +49,7 @@ Source: Brox, Bruhn, Papenberg, Weickert (2004), equations (8) to (14) of their 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,9 +108,18 @@ def constancies(target: np.ndarray, source: np.ndarray, w0: np.ndarray) -> np.nd
 
 
 def minimise(
-    rows: np.ndarray, mask: np.ndarray, w0: np.ndarray, weights: Weights, matches: Matches | None = None
+    rows: np.ndarray,
+    mask: np.ndarray,
+    w0: np.ndarray,
+    weights: Weights,
+    matches: Matches | None = None,
+    *,
+    tick: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """The motion (2, H, W) that minimises (3) or (4), and (9) where there are matches, from w0."""
+    """The motion (2, H, W) that minimises (3) or (4), and (9) where there are matches, from w0.
+
+    `tick` is called after each of the FIXED_POINTS.
+    """
     w = w0.copy()
     for _ in range(FIXED_POINTS):
         gx, gy = sweeps.diffusivity(w, weights.alpha, EPS)
@@ -119,4 +129,5 @@ def minimise(
             system[[0, 2]] += s  # A11 and A22
             system[3:] += s * matches.motion  # (10)
         sweeps.relax(w, system, gx, gy, weights.relaxations, OMEGA)
+        tick()
     return w

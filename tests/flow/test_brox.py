@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from .samples import inside, shifted
 ROOT = Path(__file__).parents[2]
 FLOWS = {
     "brox": brox,
-    "brox2004": lambda source, target: brox(source, target, preset="brox2004"),
+    "brox2004": partial(brox, preset="brox2004"),
     "ldof": ldof,
     "sift_flow": sift_flow,
 }
@@ -157,6 +158,31 @@ def test_bad_images_get_one_sentence(name, case):
         target[0, 3, 4] = np.inf
     with pytest.raises(kind, match=f"^{name}: .*{sentence}"):
         FLOWS[name](source, target)
+
+
+@pytest.mark.parametrize(("name", "largest"), [("ldof", 3_000_000), ("sift_flow", 4_500_000)])
+def test_what_would_take_too_much_memory_is_refused_first(name, largest):
+    """Before it is found to be constant, which the image of the largest size is."""
+    fits, exceeds = (np.broadcast_to(np.float32(0), (3, 1000, largest // 1000 + more)) for more in (0, 1))
+    with pytest.raises(ValueError, match="is constant"):
+        FLOWS[name](fits, fits)
+    found = f"{largest + 1000:,} pixels, expected at most {largest:,}, for which it takes 4 GB of memory; use brox"
+    with pytest.raises(ValueError, match=rf"^{name}: images \(3, 1000, \d+\) have {found}"):
+        FLOWS[name](exceeds, exceeds)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_progress_ends_with_all_work_and_changes_nothing(name):
+    source, target = (np.stack([image, image]) for image in shifted((61, 66), (2.0, -1.0)))
+    calls = []
+    found = FLOWS[name](source, target, progress=lambda done, total: calls.append((done, total)))
+    np.testing.assert_array_equal(found, FLOWS[name](source, target))
+    first, second = np.split(np.array(calls), 2)  # two pairs, each from the beginning
+    np.testing.assert_array_equal(first, second)
+    done, totals = first.T
+    assert set(totals) == {done[-1]}
+    steps = np.diff(done, prepend=0) / done[-1]
+    assert steps.min() > 0 and steps.max() < 0.2
 
 
 def test_an_unknown_preset():

@@ -1,6 +1,7 @@
 """Belief propagation against dynamic programming and brute force, the descriptors against their definition."""
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -120,6 +121,17 @@ def test_of_a_colour_image_the_strongest_channel_counts():
 def test_flat_images_have_flat_descriptors():
     noise = np.random.default_rng(0).random((1, 20, 20)).astype(np.float32) * 1e-5
     assert dense_sift(noise).max() <= 2  # without the 0.01 these would be as long as those of a photograph
+
+
+def test_strips_do_not_show(monkeypatch):
+    image = np.random.default_rng(1).random((1, 23, 20)).astype(np.float32)
+    whole = dense_sift(image)
+    halves = [halve(whole), halve(whole[:22])]
+    monkeypatch.setattr("hstn_ref.flow.dense_sift.STRIP", 5)
+    monkeypatch.setattr(sys.modules[multigrid.__module__], "STRIP", 3)
+    np.testing.assert_array_equal(dense_sift(image), whole)
+    for found, expected in zip((halve(whole), halve(whole[:22])), halves, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @given(st.integers(4, 9), st.integers(4, 9))
