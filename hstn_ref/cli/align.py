@@ -59,9 +59,9 @@ def align(
 ) -> None:
     """Find the motion that brings one image onto another.
 
-    Images are PNG, JPEG, TIFF or BMP files of 8 bits, or greys of 16. Writes to FOLDER the source warped onto the target, the motion (pixels, x
-    first: target(p) is like source(p + motion(p))), its inverse, its Jacobian determinant, what lies outside, the
-    affine matrix, and a picture of it all.
+    Images are PNG, JPEG, TIFF or BMP files of 8 bits, or greys of 16. Writes to FOLDER the source warped onto the
+    target, the motion (pixels, x first: target(p) is like source(p + motion(p))), its inverse, its Jacobian
+    determinant, what lies outside, the affine matrix, and a picture of it all.
 
     \b
     Examples:

@@ -175,11 +175,13 @@ def test_split_takes_the_affine_part_out():
     assert abs(found.flow.mean()) < 1e-6
 
 
-def test_progress_ends_where_it_said():
+@pytest.mark.parametrize("engine", ["optimise", "brox", "sift_flow", "ldof"])
+def test_progress_ends_where_it_said(engine):
     calls = []
     source, target, _ = moved(0, 1, (1, 1), (32, 40))
-    hstn_ref.align(source, target, progress=lambda done, steps: calls.append((done, steps)))
-    assert [done for done, _ in calls] == list(range(1, calls[0][1] + 1))
+    hstn_ref.align(source, target, engine=engine, progress=lambda done, steps: calls.append((done, steps)))
+    done = [done for done, _ in calls]
+    assert len(done) > 1 and done == sorted(done) and done[-1] == calls[0][1] == calls[-1][1]
 
 
 def test_the_same_images_give_the_same_bits(elastic):
