@@ -62,6 +62,13 @@ def test_override_changes_what_is_given_and_nothing_else():
     assert FULL.training.lr == 3e-4  # the original is as it was
 
 
+def test_override_hears_what_is_0_or_false():
+    given = {"data.fresh": False, "training.seed": 0, "training.lr_multipliers": {"localisation": 0.0}}
+    found = config.from_dict(RunConfig, {"training": {"seed": 7}}).override(given)
+    assert (found.data.fresh, found.training.seed) == (False, 0)
+    assert found.training.lr_multipliers == {"localisation": 0.0}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
