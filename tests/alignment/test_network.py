@@ -6,6 +6,7 @@ from scipy.ndimage import map_coordinates
 
 import hstn_ref
 from hstn_ref import models
+from hstn_ref.alignment import optimised, split
 from hstn_ref.errors import FileError
 
 from .test_align import inside, moved, texture
@@ -74,6 +75,14 @@ def test_the_optimisation_goes_on_from_there(tmp_path, engine):
     )
     assert np.hypot(*inside(found.motion - motion)).mean() < 0.05
     assert [done for done, _ in steps] == list(range(1, steps[0][1] + 1))
+
+
+def test_the_search_goes_on_near_the_answer():
+    """Which says 72 degrees of 78, beyond what the search from everywhere reaches."""
+    source, target, motion = moved(78, 1, (2, -1), (80, 80))
+    start, _ = split(moved(72, 1, (0, 0), (80, 80))[2])
+    theta, _ = optimised(source.astype(np.float32), target.astype(np.float32), start, None)
+    np.testing.assert_allclose(theta, split(motion)[0], atol=1e-3)
 
 
 def test_the_network_of_the_package_is_one_that_aligns():
