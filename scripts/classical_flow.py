@@ -30,9 +30,10 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.ops import bilinear_sample
 from hstn_ref import align, machine
-from hstn_ref.alignment_metrics import flow_epe, folding_fraction, image_epe, share_below
+from hstn_ref.alignment_metrics import flow_epe, image_epe, share_below
 from hstn_ref.data import Pair, load_photographs, random_pair, to_grey
 from hstn_ref.flow import brox, ldof, sift_flow
+from hstn_ref.motion import folding_fraction
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (20180109, 7, 99)

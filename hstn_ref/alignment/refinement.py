@@ -8,8 +8,13 @@
          + alpha sum_p Psi( |grad u|^2 + |grad v|^2 ),        Psi(s2) = sqrt(s2 + 0.001^2)                   (1)
 
 This is the energy of `hstn_ref.flow.brox` but for one thing: smooth is w alone, so a rotation or an enlargement costs
-nothing. The source is read once, at the sum, equation (3) of the paper. A level is solved as variational.py says, and
-a 5x5 median removes outliers from w after each. Before each, the source is brought into the light of the target
+nothing. The source is read once, at the sum, equation (3) of the paper. w is a motion in the frame of the source, the
+warped source lies in that of the target: with L the linear part of p + Hx, and as long as w changes slowly,
+
+    grad S (p + Hx + w) = L^-T grad [S(p + Hx + w)]                                                        (2)
+
+is what the data terms change by with w. A level is solved as variational.py says, and a 5x5 median removes outliers
+from w after each. Before each, the source is brought into the light of the target
 (light.py), as far as the motion of the coarser level matches the two.
 
 Beyond ENOUGH pixels a level brings no accuracy that the images have; w is enlarged from there, which bounds memory.
@@ -55,9 +60,17 @@ def refined(source: np.ndarray, target: np.ndarray, theta: np.ndarray, tick: Cal
         motion = affine_motion(theta[None], size).data[0] + w
         still, moving = resize(target, size), resize(source, size)
         rows = constancies(still, in_the_light_of(still, moving, motion), motion)
+        back = np.linalg.inv(linear_part(theta, size)).T.astype(np.float32)
+        rows[:, :, :2] = np.einsum("ij,ckjhw->ckihw", back, rows[:, :, :2])  # (2)
         w = median5(minimise(rows, inside(motion), w, WEIGHTS))
         tick()
     return w if w.shape[1:] == shape else resize_motion(w, shape)
+
+
+def linear_part(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """L of an affine motion in images of `size`, (2, 2), in pixels."""
+    s = np.array([size[1] - 1, size[0] - 1])
+    return theta.reshape(2, 3)[:, :2] * s[:, None] / s
 
 
 def in_the_light_of(target: np.ndarray, source: np.ndarray, motion: np.ndarray) -> np.ndarray:
