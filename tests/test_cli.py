@@ -331,10 +331,15 @@ def test_a_network_of_the_package_is_judged_by_its_name(place):
     shown = run("evaluate", "cnn", "hstn", "--data", "embedded", "--threads", "1").output
     assert "cnn" in shown and "hstn" in shown and "0.96" in shown
     assert "image EPE" in run("evaluate", "align", "--threads", "1").output
-    message = error_of("evaluate", "tps_stn")
-    assert message == "the package has no trained network tps_stn, it has cnn, affine_stn, hstn, align"
     message = error_of("evaluate", "./cnn", "--data", place / "d.h5")  # a path is no name
     assert message == "cannot read the checkpoint cnn: No such file or directory"
+
+
+def test_a_name_without_a_network_is_told_those_that_have_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    for name in ("align", "cnn"):
+        (tmp_path / f"{name}.h5").touch()
+    assert error_of("evaluate", "tps_stn") == "the package has no trained network tps_stn, it has cnn, align"
 
 
 def test_a_c_stn_has_no_one_localisation_network(place, tmp_path):
