@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 import hstn_ref
 from hstn_ref.alignment import Alignment, split
 from hstn_ref.alignment.light import light
+from hstn_ref.alignment.refinement import refined
 from hstn_ref.data import load_photographs, random_pair, to_grey
 
 ROOT = Path(__file__).parents[2]
@@ -308,3 +309,19 @@ def test_importing_the_package_does_not_import_the_engine():
     code = "import sys, hstn_ref; print('hstn_ref.alignment' in sys.modules, callable(hstn_ref.align))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert ran.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("angle", [0, 60, 90, 180])
+def test_the_flow_moves_in_the_frame_of_the_source(angle):
+    """However the affine part turns: with that given, what is left is found."""
+    H, W = 72, 96
+    source, a = texture((H, W)), np.deg2rad(angle)
+    y, x = np.mgrid[:H, :W] - np.reshape([(H - 1) / 2, (W - 1) / 2], (2, 1, 1))
+    turned = np.stack([np.cos(a) * x - np.sin(a) * y, np.sin(a) * x + np.cos(a) * y]) * 0.6  # stays inside
+    w = np.stack([0.8 * np.sin(y / 15), 0.6 * np.cos(x / 18)])
+    places = turned + w + np.reshape([(W - 1) / 2, (H - 1) / 2], (2, 1, 1))
+    target = map_coordinates(source[0], places[::-1], order=1, mode="nearest")[None]
+    ratio = (H - 1) / (W - 1)
+    theta = 0.6 * np.array([np.cos(a), -np.sin(a) * ratio, 0, np.sin(a) / ratio, np.cos(a), 0])
+    found = refined(source.astype(np.float32), target.astype(np.float32), theta.astype(np.float32), lambda: None)
+    assert np.hypot(*inside(found - w)).mean() < 0.1
