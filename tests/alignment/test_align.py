@@ -281,8 +281,10 @@ def test_a_fold_has_several_inverses_and_says_so():
 
 def test_an_inverse_that_is_not_found_is_a_guess():
     found = still(np.random.default_rng(0).normal(0, 30, (2, 32, 32)))
-    with pytest.warns(hstn_ref.motion.NotConverged, match="no inverse of the motion was found at .*% of the positions"):
+    with pytest.warns(hstn_ref.motion.NotConverged) as said:
         assert np.isfinite(found.inverse).all()
+    folds, guess = (str(warning.message) for warning in said)
+    assert "the motion folds in" in folds and "no inverse of the motion was found at" in guess
 
 
 def test_labels_keep_their_values():
