@@ -23,6 +23,7 @@ from autodiff import no_grad
 from autodiff.ops import bilinear_sample
 from hstn_ref import motion as motions
 from hstn_ref.alignment.light import light
+from hstn_ref.alignment.refinement import linear_part
 from hstn_ref.flow.variational import inside
 from hstn_ref.motion.coordinates import pixels
 
@@ -72,10 +73,9 @@ class Alignment:
     @cached_property
     def matrix(self) -> np.ndarray:
         """The affine part in pixels, (2, 3) float64: (x, y, 1) of the target to (x, y) of the source."""
-        (H, W), theta = self.shape, self.theta.astype(np.float64).reshape(2, 3)
-        s, c = np.array([W - 1, H - 1]) / 2, np.array([W - 1, H - 1]) / 2
-        L = theta[:, :2] * s[:, None] / s
-        return np.column_stack([L, theta[:, 2] * s + c - L @ c])
+        (H, W), theta = self.shape, self.theta.astype(np.float64)
+        c, L = np.array([W - 1, H - 1]) / 2, linear_part(theta, self.shape)
+        return np.column_stack([L, theta[[2, 5]] * c + c - L @ c])  # the unit of theta is half a side, as c
 
     @cached_property
     def warped(self) -> np.ndarray:
