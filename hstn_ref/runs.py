@@ -149,9 +149,10 @@ def pairs(wanted: DataConfig, size: Sequence[int], channels: int) -> DataSplits:
 def build(config: RunConfig, data: DataSplits) -> models.Network:
     """The network of a configuration, for the images of the data unless its options name a size."""
     options = {"image_size": list(data.image_size), **config.model.options}
-    if tuple(options["image_size"]) != tuple(data.image_size):
+    size = options["image_size"]
+    if isinstance(size, (list, tuple)) and tuple(size) != tuple(data.image_size):  # what is none, the network refuses
         raise ConfigError(
-            f"model.options.image_size is {options['image_size']}, the images of {config.data.source} "
+            f"model.options.image_size is {size}, the images of {config.data.source} "
             f"have the size {list(data.image_size)}"
         )
     return _build(config.model.name, config, options)

@@ -215,6 +215,7 @@ def test_resume_needs_a_folder():
         ("--model cnn --preset tiny", "model: cnn has no option preset; it has image_size, "),
         ("--model cnn --option paddding=same", "model: cnn has no option paddding"),
         ("--model cnn --option image_size=[28,28]", "model.options.image_size is [28, 28], the images of"),
+        ("--model cnn --option image_size=36", "model: CNN: image_size is 36, expected height and width"),
         ("--model hstn --preset huge", "model: "),
         ("--option detach_first_warp=False", "model: HSTN: detach_first_warp is 'False', expected true or false"),
         ("--option alpha=x", "model: HSTN: alpha is 'x', expected a finite number of at least 0"),

@@ -56,7 +56,7 @@ def align(
                 theta of all but the first is the affine motion nearest to the motion
     checkpoint  of the network, a file of `hstn train --task align`; None is the one that the package carries
     refine      whether "optimise" follows, from starts near the theta of another engine alone
-    progress    called with (steps done, all steps) now and then, with `refine` those of "optimise"
+    progress    called with (steps done, all steps) now and then, with `refine` anew for "optimise"
 
     The same images give the same result, bit for bit. Raises ValueError for an unknown engine, images of different or
     unfit shapes, constant images, NaN, where no alignment was found, and for a checkpoint without a network that aligns
@@ -78,7 +78,7 @@ def align(
         if model is not None:
             answers.append(network_answer(model, s, t))
         elif engine != "optimise":
-            answers.append(split(FLOWS[engine](s, t, progress=None if refine else progress)))
+            answers.append(split(FLOWS[engine](s, t, progress=progress)))
         if engine == "optimise" or refine:
             answers.append(optimised(s, t, answers[-1][0] if answers else None, progress))
         return answers[-1][1]
