@@ -44,6 +44,8 @@ border = "edge"
 padding = "same"
 [rows.none]
 flow = "none"
+[rows.truth]
+flow = "truth"
 [rows.brox]
 flow = "brox2004"
 [rows.affine_stn]
@@ -84,7 +86,7 @@ def table(place):
     """The folder of a table, finished in two calls, and what the second printed."""
     arguments = ["table2", "--config", place / "small.toml", "--out", place / "t", "--quiet"]
     first = run(*arguments, "--only", "brox", "--only", "affine_stn").output
-    assert first.count("0 of 1 runs finished") == 2
+    assert first.count("0 of 1 runs finished") == 3
     return place / "t", run(*arguments).output
 
 
@@ -96,15 +98,18 @@ def test_a_table_is_made_and_written(table):
     folder, shown = table
     assert {path.name for path in folder.iterdir()} == {
         *("table2.toml", "table2.md", "table2.json"),
-        *("none", "brox", "affine_stn", "hstn"),
+        *("none", "truth", "brox", "affine_stn", "hstn"),
     }
     facts, text = facts_of(folder), (folder / "table2.md").read_text()
-    assert [row["title"] for row in facts["rows"]] == ["no motion", "Optical Flow (Brox)", "Affine-STN", "HSTN"]
-    assert "reduced" not in text.lower() and text.count("| finished |") == 4
+    assert [row["title"] for row in facts["rows"]] == [
+        *("no motion", "the true motion", "Optical Flow (Brox)", "Affine-STN", "HSTN")
+    ]
+    assert "reduced" not in text.lower() and text.count("| finished |") == 5
     errors = {row["row"]: row["image_epe_75"]["mean"] for row in facts["rows"]}
-    assert errors["brox"] < 0.7 * errors["none"]
-    assert [row["seconds_64"] is None for row in facts["rows"]] == [True, True, False, False]
-    assert [row["paper"] for row in facts["rows"]][:3] == [None, [6.178, 0.0994], [6.9781, 0.0019]]
+    assert errors["truth"] < errors["brox"] < 0.7 * errors["none"]
+    assert [row["seconds_1"] is None for row in facts["rows"]] == [False, True, False, False, False]
+    assert [row["seconds_64"] is None for row in facts["rows"]] == [True, True, True, False, False]
+    assert [row["paper"] for row in facts["rows"]][1:4] == [None, [6.178, 0.0994], [6.9781, 0.0019]]
     assert [run["epochs"] for row in facts["rows"] for run in row["runs"] if "epochs" in run] == [2, 1]
     assert f"is {errors['brox'] / errors['hstn']:.2f} times that of HSTN; in the paper LDOF has 3.29 times" in text
     assert "Optical Flow" in shown
@@ -127,7 +132,7 @@ def test_hstn_begins_with_the_run_of_its_row(place, tmp_path):
 
 def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_path):
     folder = shutil.copytree(table[0], tmp_path / "t")
-    config, error = configuration.read(folder / "table2.toml"), facts_of(folder)["rows"][3]["image_epe_75"]["mean"]
+    config, error = configuration.read(folder / "table2.toml"), facts_of(folder)["rows"][-1]["image_epe_75"]["mean"]
     said = f"| HSTN, seed 7 | {error:.3f} |"
     assert_other_seeds_and_data_are_reported(report, config, folder, "hstn", said)
 
@@ -188,7 +193,7 @@ def test_a_training_goes_on_where_it_was_stopped(place, table, tmp_path, monkeyp
         with pytest.raises(Interrupted):
             running.train(config, tmp_path, only=["affine_stn"], quiet=True)
     assert calls == [2] and not (tmp_path / "affine_stn" / "seed-0" / "result.json").exists()
-    assert report.collect(config, tmp_path)["rows"][2]["runs"][0]["status"] == "not finished"
+    assert report.collect(config, tmp_path)["rows"][3]["runs"][0]["status"] == "not finished"
     assert running.train(config, tmp_path, only=["affine_stn"], quiet=True) == []
     a, b = (models.load(folder / "affine_stn" / "seed-0" / "best.h5") for folder in (tmp_path, table[0]))
     for name, array in a.state().items():
@@ -227,6 +232,7 @@ def test_a_method_is_judged_by_what_its_motion_does():
     pairs = Known()
     source, target, truth = pairs.batch([0, 1])
     perfect = judging.judge(lambda s, t: truth[: len(s)], pairs, batched=False)
+    assert judging.judge(None, pairs, batched=True) == perfect | {"seconds_1": None}
     assert perfect["image_epe_100"] < 1e-3 and perfect["flow_epe"] == 0 and perfect["below_1_pixel"] == 1
     still = judging.judge(judging.no_motion, pairs, batched=True)
     assert still["image_epe_75"] == pytest.approx(255 * abs(source - target)[..., 3:-3, 3:-3].mean(), rel=1e-5)
@@ -265,7 +271,7 @@ def test_every_flow_moves_the_source_onto_the_target():
     rng = np.random.default_rng(2)
     canvas = gaussian_filter(rng.random((1, 1, 60, 60)), (0, 0, 2, 2)).astype(np.float32)
     source, target = canvas[..., 8:52, 8:52], canvas[..., 7:51, 10:54]
-    for name in judging.FLOWS.keys() - {"none"}:
+    for name in judging.FLOWS.keys() - {"none", "truth"}:
         w = judging.FLOWS[name](source, target)
         assert w.shape == (1, 2, 44, 44)
         assert np.hypot(*(w[0] - np.array([2, -1]).reshape(2, 1, 1)))[10:-10, 10:-10].mean() < 0.1, name
@@ -295,7 +301,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_table(table, tmp_path, monkeyp
     monkeypatch.setattr(figures, "draw", draw)
     with pytest.raises(FileError, match="no room"):
         report.write(configuration.read(folder / "table2.toml"), folder)
-    assert (folder / "table2.md").read_text() == before and len(facts_of(folder)["rows"]) == 4
+    assert (folder / "table2.md").read_text() == before and len(facts_of(folder)["rows"]) == 5
 
 
 def test_the_number_of_threads_is_reported(place, tmp_path):
@@ -368,7 +374,12 @@ def test_the_recipe_of_the_paper():
 
 def test_a_flow_runs_once_and_a_network_for_every_seed(place):
     config = replace(configuration.read(place / "small.toml"), seeds=(0, 4))
-    assert config.runs() == [(0, "none"), (0, "brox"), *((s, n) for s in (0, 4) for n in ("affine_stn", "hstn"))]
+    assert config.runs() == [
+        (0, "none"),
+        (0, "truth"),
+        (0, "brox"),
+        *((s, n) for s in (0, 4) for n in ("affine_stn", "hstn")),
+    ]
     assert config.runs(["hstn", "brox"], [7]) == [(0, "brox"), (7, "affine_stn"), (7, "hstn")]
 
 

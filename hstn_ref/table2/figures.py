@@ -13,7 +13,7 @@ from hstn_ref.checkpoint import load_model
 from hstn_ref.plots import CELL, draw_motion, longest, save_figure
 from hstn_ref.table1.running import folder_of
 from hstn_ref.table2.configuration import TableConfig
-from hstn_ref.table2.judging import FLOWS, Motion, of_network, warp
+from hstn_ref.table2.judging import FLOWS, Motion, no_motion, of_network, warp
 from hstn_ref.training import BEST
 
 PICTURED = 2  # test pairs, the first ones
@@ -25,9 +25,11 @@ def draw(config: TableConfig, out: Path, facts: dict[str, Any]) -> dict[str, str
     for row in facts["rows"]:
         name, flow = row["row"], config.rows[row["row"]].flow
         seeds = [run["seed"] for run in row["runs"] if run["status"] == "finished"]
-        if flow != "none" and seeds:
-            folder = folder_of(out, name, seeds[0])
-            methods[row["title"]] = FLOWS[flow] if flow else of_network(load_model(folder / BEST))
+        motion = FLOWS.get(flow)
+        if not flow and seeds:
+            motion = of_network(load_model(folder_of(out, name, seeds[0]) / BEST))
+        if seeds and motion is not None and motion is not no_motion:  # the others are in the first two columns
+            methods[row["title"]] = motion
     if not methods:
         return {}
     test = config.data.open().test
