@@ -2,14 +2,16 @@
 
     .venv/bin/python scripts/keep_results.py runs/mnist docs/results/mnist --weights
     .venv/bin/python scripts/keep_results.py runs/table1 docs/results/table1 --weights
+    .venv/bin/python scripts/keep_results.py runs/table2-faces docs/results/table2_faces --without-pictures
 
 The first folder holds finished runs of `hstn train`: of each, config.toml, history.jsonl, result.json and the
 pictures go to a folder of its name in the second, and a table of all runs for the page of results is printed. Or it is
-the folder of `hstn table1`: its report becomes the page docs/results/table1.md, its figures and numbers go to
-docs/results/table1/, with what the best of each kind of network sees.
+the folder of `hstn table1` or `hstn table2`: its report becomes the page docs/results/table1.md, its pictures and
+numbers go to docs/results/table1/, of Table 1 with what the best of each kind of network sees. Images that may not be
+passed on stay behind with --without-pictures.
 
 With --weights, the networks become hstn_ref/weights/TITLE.h5, with command, seed and result inside: of several of one
-kind the one with the highest validation accuracy.
+kind the one with the highest validation accuracy, of Table 2 the HSTN of the first seed, as align.h5.
 """
 
 import argparse
@@ -24,8 +26,9 @@ from hstn_ref import checkpoint, models
 from hstn_ref.runs import read_result
 
 KEPT = ("config.toml", "history.jsonl", "result.json", "curves.png", "stages.png")  # of a run
-REPORT = ("table1.toml", "table1.json", "*.png")  # of a table, beside table1.md
+TABLES = ("table1", "table2")
 ORIGIN = ("command", "commit", "seed", "epochs", "data", "images", "accuracy", "cross_entropy", "valid_accuracy")
+ORIGIN += ("pairs", "image_epe_75", "flow_epe")  # what a result has of these is told with the weights
 LIMIT = 15e6  # bytes of all weights together
 
 
@@ -41,30 +44,42 @@ def keep_runs(folder: Path, target: Path) -> dict[Path, dict]:
     return results
 
 
-def keep_table(folder: Path, target: Path) -> dict[Path, dict]:
-    """Copy the report of a table; returns the results of the networks to ship, by folder."""
+def keep_report(name: str, folder: Path, target: Path, *, pictures: bool) -> None:
+    """Copy the page, the numbers and the pictures of a table."""
     target.mkdir(parents=True, exist_ok=True)
-    for pattern in REPORT:
-        for path in folder.glob(pattern):
-            shutil.copyfile(path, target / path.name)
-    page = re.sub(r"\]\((\w+\.png)\)", rf"]({target.name}/\1)", (folder / "table1.md").read_text())
+    for path in (folder / f"{name}.toml", folder / f"{name}.json", *(folder.glob("*.png") if pictures else ())):
+        shutil.copyfile(path, target / path.name)
+    page = (folder / f"{name}.md").read_text()
+    place = rf"]({target.name}/\1)"
+    page = re.sub(r"\]\((\w+\.png)\)", place, page) if pictures else re.sub(r"!\[.*\]\(\w+\.png\)\n+", "", page)
     target.with_suffix(".md").write_text(page)
+
+
+def best_classifiers(folder: Path) -> dict[str, Path]:
+    """Of Table 1, the run with the highest validation accuracy of every kind of network, by title."""
     best: dict[str, Path] = {}
     results = {path.parent: read_result(path) for path in sorted(folder.glob("*/seed-*/result.json"))}
     for run, result in results.items():
         known = best.setdefault(result["title"], run)
         if result["valid_accuracy"] > results[known]["valid_accuracy"]:
             best[result["title"]] = run
-    for title, run in best.items():
-        shutil.copyfile(run / "stages.png", target / f"{title}_stages.png")
-    return {run: results[run] for run in best.values()}
+    return best
 
 
-def ship(run: Path, result: dict, weights: Path) -> None:
+def aligner(folder: Path) -> dict[str, Path]:
+    """Of Table 2, the HSTN of the first seed."""
+    runs = sorted(path.parent for path in folder.glob("hstn/seed-*/result.json"))
+    return {"align": runs[0]} if runs else {}
+
+
+def ship(run: Path, title: str, weights: Path) -> None:
     """Write the network of a run among those of the package."""
-    network = replace(checkpoint.read(run / "best.h5"), origin={name: result[name] for name in ORIGIN})
+    result = read_result(run / "result.json")
+    network = replace(
+        checkpoint.read(run / "best.h5"), origin={name: result[name] for name in ORIGIN if name in result}
+    )
     weights.mkdir(exist_ok=True)
-    checkpoint.write(network, weights / f"{result['title']}.h5")
+    checkpoint.write(network, weights / f"{title}.h5")
 
 
 def table(results: list[dict]) -> str:
@@ -82,20 +97,26 @@ def main(arguments: list[str] | None = None, weights: Path = models.WEIGHTS) -> 
     parser.add_argument("runs", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--weights", action="store_true")
+    parser.add_argument("--without-pictures", action="store_true")
     options = parser.parse_args(arguments)
-    report = options.runs / "table1.json"
-    if report.exists():
-        if options.weights and json.loads(report.read_text())["reduced"]:
-            parser.error(f"{options.runs} is a reduced table: its networks are not worth shipping")
-        results = keep_table(options.runs, options.target)
-    else:
+    name = next((name for name in TABLES if (options.runs / f"{name}.json").exists()), None)
+    if name is None:
         results = keep_runs(options.runs, options.target)
         if not results:
             parser.error(f"{options.runs} has no finished runs: none has a result.json")
         print(table(list(results.values())))
+        networks = {result["title"]: run for run, result in results.items()}
+    else:
+        if options.weights and json.loads((options.runs / f"{name}.json").read_text())["reduced"]:
+            parser.error(f"{options.runs} is a reduced table: its networks are not worth shipping")
+        keep_report(name, options.runs, options.target, pictures=not options.without_pictures)
+        networks = best_classifiers(options.runs) if name == "table1" else aligner(options.runs)
+        if name == "table1" and not options.without_pictures:
+            for title, run in networks.items():
+                shutil.copyfile(run / "stages.png", options.target / f"{title}_stages.png")
     if options.weights:
-        for run, result in results.items():
-            ship(run, result, weights)
+        for title, run in networks.items():
+            ship(run, title, weights)
         size = sum(path.stat().st_size for path in weights.glob("*.h5"))
         print(f"The weights of the package: {size / 1e6:.1f} MB")
         if size > LIMIT:

@@ -67,6 +67,23 @@ def test_the_best_of_every_kind_of_network_is_shipped(table, tmp_path, capsys):
     assert f"{size / 1e6:.1f} MB" in capsys.readouterr().out
 
 
+def test_of_table_2_the_aligning_network_is_shipped_and_pictures_may_stay_behind(tmp_path):
+    folder = tmp_path / "runs" / "table2"
+    for seed in (0, 1):
+        finished(folder / "hstn" / f"seed-{seed}", "hstn", seed=seed, task="align", preset="tiny")
+    (folder / "table2.json").write_text('{"reduced": false}')
+    (folder / "table2.toml").write_text("")
+    (folder / "table2.md").write_text("# Table 2\n\n![test pairs](alignments.png)\n\n## The runs\n")
+    (folder / "alignments.png").write_text("")
+    script.main([str(folder), str(tmp_path / "kept"), "--weights"], tmp_path / "weights")
+    assert {path.name for path in (tmp_path / "weights").iterdir()} == {"align.h5"}
+    assert checkpoint.read(tmp_path / "weights" / "align.h5").origin["command"] == "hstn train --seed 0"
+    assert "](kept/alignments.png)" in (tmp_path / "kept.md").read_text()
+    script.main([str(folder), str(tmp_path / "bare"), "--without-pictures"])
+    assert (tmp_path / "bare.md").read_text() == "# Table 2\n\n## The runs\n"
+    assert {path.name for path in (tmp_path / "bare").iterdir()} == {"table2.json", "table2.toml"}
+
+
 def test_runs_are_kept_by_their_folder_and_shipped_by_their_title(tmp_path, capsys):
     for steps in (2, 4):
         finished(tmp_path / "runs" / f"run_{steps}", "ic_stn", steps=steps)
