@@ -22,6 +22,7 @@ from .llvm import BITS, INDEX, Emitter
 
 REGISTERS = 32 if BITS == 512 else 16
 FILTERS, VECTORS = 4, (REGISTERS - 1) // 5  # F V sums, V vectors of pixels and a weight fill the registers
+LINE = 64  # bytes in a cache line
 PAIR = 2  # vectors of a smaller tile for the last ones
 FEW_FILTERS, MANY_VECTORS = 2, (REGISTERS - 1) // 3  # for convolutions to one or two channels
 
@@ -145,13 +146,22 @@ def dot_tile(typing_context, g, g_at, y, y_at, x, starts, M, taps, s, bits, filt
 
 
 @intrinsic(prefer_literal=True)
-def prefetch(typing_context, x, at, write):
-    """Ask for the cache line of x[at], to be read or (write = 1) written soon. Computes nothing."""
-    signature = types.void(x, types.int64, write)
+def prefetch_rows(typing_context, x, at, step, write, bits, rows, vectors):
+    """Ask for `rows` rows of vectors, x[at + r * step], to be read or (write = 1) written soon. Computes nothing.
+
+    Not for the beginning of a row in the midst of a cache line: the vectors before it have been there.
+    """
+    i64 = types.int64
+    signature = types.void(x, i64, i64, write, bits, rows, vectors)
 
     def codegen(context, builder, sig, args):
-        emit = Emitter(context, builder, sig, args, x.dtype, 1)
-        emit.prefetch(emit.pointer(0), args[1], write.literal_value)
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        line, span = LINE // emit.align, vectors.literal_value * emit.lanes
+        x_, at_, step_ = emit.pointer(0), args[1], args[2]
+        for _ in range(rows.literal_value):
+            for i in sorted({*range(line - 1, span, line), span - 1}):
+                emit.prefetch(x_, builder.add(at_, INDEX(i)), write.literal_value)
+            at_ = builder.add(at_, step_)
         return context.get_dummy_value()
 
     return signature, codegen

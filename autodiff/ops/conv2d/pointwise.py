@@ -1,8 +1,8 @@
 """1x1 convolutions: each pixel meets itself alone, so the channels of an image are planes as they lie in memory.
 
 An image and its result are read and written once and are larger than the first-level cache, and for each number there
-is less to do than in other convolutions. So while one image is computed, the next one and the room for its result are
-fetched into the second-level cache.
+is less to do than in other convolutions. So while a few vectors of pixels are computed, those that come next, of all
+channels, and the room for their results are fetched.
 """
 
 from functools import lru_cache
@@ -12,9 +12,8 @@ from numba import njit, prange
 
 from ...llvm import BITS, BYTES
 from ...memory import images_of
-from ...simd import FILTERS, PAIR, VECTORS, correlate_tile_and_finish, dot_tile, fills_tile, prefetch
+from ...simd import FILTERS, PAIR, VECTORS, correlate_tile_and_finish, dot_tile, fills_tile, prefetch_rows
 from ...vectors import copy_vector
-from .layout import LINE
 from .parts import count, total
 
 NEAR = 2 * VECTORS  # channels that meet all gradients before the next do: they stay in the first-level cache
@@ -38,21 +37,24 @@ def _places(x_shape, itemsize):
 def _mix(y, x, x_step, weight, bias, floor, starts, taps):
     C, K, plane = taps.size, bias.size, y.shape[1] // bias.size
     vectors = starts.size - 1
-    tiles = (vectors + VECTORS - 1) // VECTORS * (K // FILTERS)
+    pairs = (C * FILTERS + 2 * K - 1) // (2 * K)  # of channels, for each tile: all of them in one round of k
     for n in prange(y.shape[0]):
         n = np.int64(n)
         image, result, after = x[n * x_step :], y[n], min(n + 1, y.shape[0] - 1)
-        x_next, y_next = x[after * x_step :], y[after]
-        x_part, y_part = (C * plane + tiles - 1) // tiles, (K * plane + tiles - 1) // tiles
-        x_at = y_at = m = 0
+        x_after, y_after = x[after * x_step :], y[after]
+        m = 0
         while m < vectors:
             full = fills_tile(vectors - m)
+            ahead = m + (VECTORS if full else PAIR)
+            x_next, y_next, start = x_after, y_after, np.int64(0)
+            if ahead < vectors:
+                x_next, y_next, start = image, result, starts[ahead]
+            c = 0
             for k in range(0, K, FILTERS):
-                for i in range(x_at, x_at + x_part, LINE):
-                    prefetch(x_next, i, 0)
-                for i in range(y_at, y_at + y_part, LINE):
-                    prefetch(y_next, i, 1)
-                x_at, y_at = x_at + x_part, y_at + y_part
+                prefetch_rows(y_next, k * plane + start, plane, 1, BITS, FILTERS, VECTORS)
+                for _ in range(pairs):
+                    prefetch_rows(x_next, c * plane + start, plane, 0, BITS, 2, VECTORS)
+                    c += 2
                 if full:
                     correlate_tile_and_finish(
                         result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
@@ -63,7 +65,7 @@ def _mix(y, x, x_step, weight, bias, floor, starts, taps):
                         result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
                         starts, bias, k, floor, BITS, FILTERS, PAIR,
                     )  # fmt: skip
-            m += VECTORS if full else PAIR
+            m = ahead
 
 
 def dot_channels(gy, x):
