@@ -87,7 +87,7 @@ class Emitter:
 
     def at_least(self, value, floor):
         """max(value, floor); a NaN stays a NaN."""
-        return self.builder.select(self.builder.fcmp_ordered("<=", value, floor), floor, value)
+        return self.builder.select(self.builder.fcmp_ordered("<", value, floor), floor, value)  # one instruction
 
     def lane_sums(self, values):
         """The sum of the lanes of each value, as the lanes of one vector after the other, zeros behind the last.
