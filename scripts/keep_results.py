@@ -7,8 +7,8 @@
 The first folder holds finished runs of `hstn train`: of each, config.toml, history.jsonl, result.json and the
 pictures go to a folder of its name in the second, and a table of all runs for the page of results is printed. Or it is
 the folder of `hstn table1` or `hstn table2`: its report becomes the page docs/results/table1.md, its pictures and
-numbers go to docs/results/table1/, of Table 1 with what the best of each kind of network sees. Images that may not be
-passed on stay behind with --without-pictures.
+numbers go to docs/results/table1/, of Table 1 with what the best network of each row sees. Pairs of images that may not
+be passed on stay behind with --without-pictures.
 
 With --weights, the networks become hstn_ref/weights/TITLE.h5, with command, seed and result inside: of several of one
 kind the one with the highest validation accuracy, of Table 2 the HSTN of the first seed, as align.h5.
@@ -19,6 +19,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,14 +56,14 @@ def keep_report(name: str, folder: Path, target: Path, *, pictures: bool) -> Non
     target.with_suffix(".md").write_text(page)
 
 
-def best_classifiers(folder: Path) -> dict[str, Path]:
-    """Of Table 1, the run with the highest validation accuracy of every kind of network, by title."""
+def best_classifiers(folder: Path, kind: Callable[[Path, dict], str]) -> dict[str, Path]:
+    """Of Table 1, the run with the highest validation accuracy of every kind."""
     best: dict[str, Path] = {}
     results = {path.parent: read_result(path) for path in sorted(folder.glob("*/seed-*/result.json"))}
     for run, result in results.items():
-        known = best.setdefault(result["title"], run)
+        known = best.setdefault(kind(run, result), run)
         if result["valid_accuracy"] > results[known]["valid_accuracy"]:
-            best[result["title"]] = run
+            best[kind(run, result)] = run
     return best
 
 
@@ -110,10 +111,12 @@ def main(arguments: list[str] | None = None, weights: Path = models.WEIGHTS) -> 
         if options.weights and json.loads((options.runs / f"{name}.json").read_text())["reduced"]:
             parser.error(f"{options.runs} is a reduced table: its networks are not worth shipping")
         keep_report(name, options.runs, options.target, pictures=not options.without_pictures)
-        networks = best_classifiers(options.runs) if name == "table1" else aligner(options.runs)
-        if name == "table1" and not options.without_pictures:
-            for title, run in networks.items():
-                shutil.copyfile(run / "stages.png", options.target / f"{title}_stages.png")
+        if name == "table2":
+            networks = aligner(options.runs)
+        else:
+            networks = best_classifiers(options.runs, lambda run, result: result["title"])
+            for row, run in best_classifiers(options.runs, lambda run, result: run.parent.name).items():
+                shutil.copyfile(run / "stages.png", options.target / f"{row}_stages.png")
     if options.weights:
         for title, run in networks.items():
             ship(run, title, weights)

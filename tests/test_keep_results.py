@@ -48,7 +48,7 @@ def test_a_table_becomes_a_page_with_its_figures(table, tmp_path):
     page = (tmp_path / "results" / "table1.md").read_text()
     assert page == "# Table 1\n![curves](table1/curves.png)\n![a.png](table1/b.png) and [text](page.md)\n"
     kept = {path.name for path in (tmp_path / "results" / "table1").iterdir()}
-    seen = {f"{title}_stages.png" for title in ("cnn", "c_stn_2", "c_stn_4")}
+    seen = {f"{title}_stages.png" for title in ("cnn", "c_stn_2", "c_stn_4", "variant")}
     assert kept == {"table1.toml", "table1.json", "curves.png", "b.png", *seen}
     assert not (tmp_path / "weights").exists()
 
