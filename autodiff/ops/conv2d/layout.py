@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...simd import LINE
 from . import winograd
 
 Tap = tuple[int, int, int]  # u, phase, shift
@@ -33,7 +34,7 @@ Tap = tuple[int, int, int]  # u, phase, shift
 PIECES = 32  # units of work that threads share; must not depend on the number of threads
 LEAST = 128  # numbers of a plane that make a block of its own, however many threads wait for work
 CACHE = 384 * 1024  # bytes that the planes of a block may take: they stay in the second-level cache
-LINE = 16  # numbers in a cache line (float32)
+NUMBERS = LINE // 4  # in a cache line (float32)
 
 
 class Axis(NamedTuple):
@@ -134,8 +135,8 @@ def plan(
     height = -(-rows.lattice // cuts)
     high = height + rows.reach - 1
     images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // pieces)))
-    lines = -(-(images * high * pitch + cols.reach + lanes) // LINE)
-    plane = (lines + 1 - lines % 2) * LINE  # odd: neighbouring planes fall into different sets of the cache
+    lines = -(-(images * high * pitch + cols.reach + lanes) // NUMBERS)
+    plane = (lines + 1 - lines % 2) * NUMBERS  # odd: neighbouring planes fall into different sets of the cache
 
     starts, targets = _vectors(images, height, high, pitch, cols.lattice, lanes), []
     if straight:
