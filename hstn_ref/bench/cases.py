@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {  # name: model and options
@@ -88,7 +89,7 @@ class Case:
     batch: int = 64
     size: int = 60
 
-    @property
+    @cached_property  # looked up in what is timed, by every framework
     def layer(self) -> Layer:
         return next(layer for layer in LAYERS if str(layer) == self.name)
 
