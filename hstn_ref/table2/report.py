@@ -39,6 +39,7 @@ TITLES = {
     "c_stn_4": "C-STN-4",
     "ic_stn_4": "IC-STN-4",
     "hstn": "HSTN",
+    "hstn_smooth": "HSTN, heavier (7)",
     "brox_tuned": "brox, tuned",
     "optimise": "align, optimise",
 }
