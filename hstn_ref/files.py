@@ -47,6 +47,17 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush(target.parent)
 
 
+def check_folder(folder: str | os.PathLike[str]) -> None:
+    """Raise FileError where no results can be put into `folder`, made if missing: to be asked before hours of work."""
+    path = Path(folder)
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    if not path.is_dir():
+        raise FileError(f"{path} is a file, expected a folder for the results")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise FileError(f"{path} cannot be written to, expected a folder for the results")
+
+
 _held: set[Path] = set()  # folders that this process has locked
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,15 +109,19 @@ def train(
         return report
 
 
-def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The result.json of a run. Raises FileError if it cannot be read, DataError if it is none."""
+def read_result(path: str | os.PathLike[str], numbers: Iterable[str] = ()) -> dict[str, Any]:
+    """The result.json of a run, with these `numbers` in it.
+
+    Raises FileError if it cannot be read, DataError if it is none or lacks something.
+    """
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise DataError(f"{path}: not the result of a run: {error}") from error
-    missing = [name for name in ORIGIN if name not in found] if isinstance(found, dict) else ORIGIN
+    wanted = [*ORIGIN, *numbers]
+    missing = [name for name in wanted if name not in found] if isinstance(found, dict) else wanted
     if missing:
         raise DataError(f"{path}: not the result of a run, it has no {', '.join(missing)}")
     return found

@@ -293,12 +293,13 @@ def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_p
     assert_other_seeds_and_data_are_reported(report, config, folder, "cnn", "| 0, 1, 7 | finished |")
 
 
-def test_the_same_digits_from_another_folder_are_the_same_data(table, tmp_path):
+@pytest.mark.parametrize("checksum", ["source_sha256", "images_sha256"])
+def test_the_same_data_from_another_folder_are_the_same(table, tmp_path, checksum):
     folder = shutil.copytree(table[0], tmp_path / "t")
     for seed, name in ((0, "here"), (1, "there")):
         path = folder / "cnn" / f"seed-{seed}" / "result.json"
         result = json.loads(path.read_text())
-        path.write_text(json.dumps({**result, "data": {"source": name, "source_sha256": "ab"}}))
+        path.write_text(json.dumps({**result, "data": {"source": name, checksum: "ab"}}))
     (folder / "affine_stn" / "seed-0" / "result.json").unlink()
     (folder / "flow" / "seed-0" / "result.json").unlink()
     facts = report.collect(configuration.read(folder / "table1.toml"), folder) | {"flows": []}

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from hstn_ref import models
 from hstn_ref.alignment_metrics import image_epe
-from hstn_ref.errors import FileError
+from hstn_ref.errors import DataError, FileError
 from hstn_ref.flow import brox
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table2 import configuration, figures, judging, report, running
@@ -174,6 +174,27 @@ def test_what_is_finished_is_not_run_again(table, monkeypatch):
     before = facts_of(folder)["rows"]
     run("table2", "--out", folder, "--quiet")
     assert facts_of(folder)["rows"] == before
+
+
+def test_the_folder_of_the_images_may_move(place, table, tmp_path):
+    folder, moved = shutil.copytree(table[0], tmp_path / "t"), shutil.copytree(place / "images", tmp_path / "moved")
+    run("table2", "--out", folder, "--data", moved, "--quiet")
+    assert facts_of(folder)["configuration"]["data"]["source"] == str(moved)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"seed": ', "not the result of a run: "),
+        ("[]", "not the result of a run, it has no seed"),
+        ('{"seed": 0}', "not the result of a run, it has no threads, .*image_epe_75"),
+    ],
+)
+def test_a_damaged_result_is_named(table, tmp_path, content, says):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    (folder / "none" / "seed-0" / "result.json").write_text(content)
+    with pytest.raises(DataError, match=f"none/seed-0/result.json: {says}"):
+        report.collect(configuration.read(folder / "table2.toml"), folder)
 
 
 def test_a_training_goes_on_where_it_was_stopped(place, table, tmp_path, monkeypatch):
@@ -360,7 +381,8 @@ def test_hstn_is_compared_with_the_best_flow_of_the_paper(table):
 @pytest.mark.parametrize("name", configuration.SHIPPED)
 def test_the_configurations_of_the_package_have_the_rows_of_the_paper(name):
     config = configuration.read(name)
-    assert set(report.PAPER) < set(config.rows) == set(report.TITLES)
+    others = set() if name == "short" else {"hstn_smooth"}
+    assert set(report.PAPER) < set(config.rows) == set(report.TITLES) - others
     assert config.rows["hstn"].localisation_from == "affine_stn"
     assert {row for row, settings in config.rows.items() if settings.flow == "brox2004"} == {"brox"}
     assert config.network("c_stn_4", 0)[0].options["steps"] == 4

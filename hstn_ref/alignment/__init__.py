@@ -85,7 +85,7 @@ def align(
 
     each_pair("align", source, target, SMALLEST, estimate)
     found = Alignment(source, target, *answers[-1])
-    _check_found(found, whole_pixels=engine == "sift_flow" and not refine)
+    _check_found(found, last="optimise" if refine else engine)
     return found
 
 
@@ -107,21 +107,26 @@ def optimised(
     return theta, refined(source, target, theta, tick)
 
 
-def _check_found(found: Alignment, *, whole_pixels: bool) -> None:
-    """Raise ValueError where the images do not seem to show the same."""
+def _check_found(found: Alignment, *, last: str) -> None:
+    """Raise ValueError where, by what the `last` engine found, the images do not seem to show the same."""
     overlap = 1 - found.outside.mean()
     if overlap < OVERLAP:
         raise ValueError(
             f"align: no alignment was found, only {overlap:.0%} of the target would lie inside the source, expected "
             f"{OVERLAP:.0%}"
         )
-    folds = not whole_pixels and found.folding > FOLDING  # whole pixels always fold somewhere
-    if folds or found.correlation < CORRELATION:
+    wrong = []
+    if found.folding > FOLDING and last != "sift_flow":  # its whole pixels always fold somewhere
+        wrong.append(f"the motion folds in {found.folding:.1%} of the image, expected {FOLDING:.0%} at most")
+    if found.correlation < CORRELATION:
+        wrong.append(
+            f"the result and the target have a correlation of {found.correlation:.2f}, expected {CORRELATION} at least"
+        )
+    if wrong:
+        advice = "" if last == "optimise" else "; if they do, refine the motion, or let the engine optimise find it"
         raise ValueError(
-            f"align: no alignment was found, the best motion folds in {found.folding:.0%} of the image, expected "
-            f"{FOLDING:.0%} at most, and its result and the target have a correlation of {found.correlation:.2f}, "
-            f"expected {CORRELATION} at least (residual {found.residual:.3g}, before {found.residual_before:.3g}); do "
-            "both images show the same, in the same unit?"
+            f"align: no alignment was found, {' and '.join(wrong)} (residual {found.residual:.3g}, before "
+            f"{found.residual_before:.3g}); do both images show the same, in the same unit?{advice}"
         )
 
 

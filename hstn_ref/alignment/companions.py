@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hstn_ref.data.images import open_image
 from hstn_ref.errors import DataError, FileError
 
 
@@ -27,7 +28,7 @@ def read_points(path: str | os.PathLike[str]) -> np.ndarray:
         try:
             x, y = map(float, row)
         except ValueError as error:
-            if not row or (n == 0 and not any(map(_is_number, re.split(r"[,;\s]", ",".join(row))))):
+            if not "".join(row).strip() or (n == 0 and not any(map(_is_number, re.split(r"[,;\s]", ",".join(row))))):
                 continue
             line = ",".join(row)
             shown = line if len(line) < 60 else f"{line[:60]}..."
@@ -66,13 +67,8 @@ def read_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray
     Raises FileError for a file that is missing or no image, DataError for one with several channels or of another size
     than (H, W).
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            mode, mask = opened.mode, np.asarray(opened)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise FileError(f"{path}: the file cannot be read as an image ({error})") from error
+    with open_image(path) as image:
+        mode, mask = image.mode, np.asarray(image)
     if mask.ndim != 2 or mode == "F":
         raise DataError(f"{path}: the pixels are {mode}, expected a mask of one channel, whole numbers")
     if mask.shape != size:

@@ -20,10 +20,10 @@ import numpy as np
 from autodiff import no_grad
 from hstn_ref import models
 from hstn_ref.alignment.result import Answer, split
+from hstn_ref.data.images import LUMA
 from hstn_ref.flow.pyramid import resize, resize_motion
 
 DEFAULT = Path(__file__).parents[1] / "weights" / "align.h5"
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as in data/images.py
 
 
 def load_aligner(checkpoint: str | Path | None) -> models.SpatialTransformer:
@@ -61,4 +61,4 @@ def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
     """The image (C, H, W) in grey or colour."""
     if len(image) == channels:
         return image
-    return np.tensordot(LUMA, image, 1)[None] if channels == 1 else np.repeat(image, 3, axis=0)
+    return np.tensordot(LUMA.astype(image.dtype), image, 1)[None] if channels == 1 else np.repeat(image, 3, axis=0)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hstn_ref import files
 from hstn_ref.alignment.companions import png, points_csv
 from hstn_ref.alignment.result import Alignment
 from hstn_ref.alignment.summary import CONVENTION, summary
@@ -35,9 +36,8 @@ NAMES = {*ALWAYS, *SOMETIMES, *(f"{field}.{form}" for field in ("motion", "inver
 
 
 def check_folder(folder: Path, inputs: Iterable[Path]) -> None:
-    """Raise DataError where results cannot go to `folder`: it is a file, or has `inputs` that they would replace."""
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is a file, expected a folder for the results")
+    """Raise FileError where `folder` cannot be written to, DataError where it has `inputs` that would be replaced."""
+    files.check_folder(folder)
     for path in inputs:
         for result in (folder / name for name in NAMES):
             if path.exists() and result.exists() and path.samefile(result):
@@ -56,6 +56,9 @@ def write_alignment(
 ) -> None:
     """Write the files above, and remove those of an alignment before that are not among them.
 
+    First everything is computed. alignment.json is the last to be written, and that of before the first to go: so it
+    never tells of files that are not there or not its own, wherever an interruption comes.
+
     source  (C, H, W) uint8 or uint16, what is warped
     form    one of FORMATS
     points  (K, 2) of the source, pixels, x first
@@ -64,41 +67,39 @@ def write_alignment(
     """
     from hstn_ref.plots import save_figure
 
-    before = _listed(folder / "alignment.json")
-    written = list(ALWAYS)
-
-    def put(name: str, content: bytes) -> None:
-        write_bytes(folder / name, content)
-        written.append(name)
-
-    write_bytes(folder / "warped.png", png(np.rint(found.warp(source)).astype(source.dtype)))
-    write_bytes(folder / "outside.png", png(255 * found.outside[None].astype(np.uint8)))
+    contents = {
+        "warped.png": png(np.rint(found.warp(source)).astype(source.dtype)),
+        "outside.png": png(255 * found.outside[None].astype(np.uint8)),
+    }
     fields = {"motion": found.motion, "inverse": found.inverse}
     if form == "h5":
-        _write_hdf5(folder / "alignment.h5", found, fields)
-        written.append("alignment.h5")
+        contents["alignment.h5"] = _hdf5(found, fields)
     else:
-        for name, field in fields.items():
-            put(f"{name}.{form}", flo(field) if form == "flo" else _npy(field))
-        put("jacobian_determinant.npy", _npy(found.jacobian_determinant))
+        contents |= {f"{name}.{form}": flo(x) if form == "flo" else _npy(x) for name, x in fields.items()}
+        contents["jacobian_determinant.npy"] = _npy(found.jacobian_determinant)
     if points is not None:
-        put("points.csv", points_csv(found.warp_points(points)))
+        contents["points.csv"] = points_csv(found.warp_points(points))
     if mask is not None:
-        put("mask.png", png(found.warp(mask, nearest=True, border="zeros")[None]))
-    save_figure(picture(found, source), folder / "picture.png")
-    numbers = {**summary(found), **(about or {}), "files": sorted(written)}
-    write_bytes(folder / "alignment.json", (json.dumps(numbers, indent=1) + "\n").encode())
+        contents["mask.png"] = png(found.warp(mask, nearest=True, border="zeros")[None])
+    figure, written = picture(found, source), sorted({*ALWAYS, *contents})
+    numbers = {**summary(found), **(about or {}), "files": written}
+
+    before = _listed(folder / "alignment.json")
+    (folder / "alignment.json").unlink(missing_ok=True)
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    save_figure(figure, folder / "picture.png")
     for name in before - set(written):
         (folder / name).unlink(missing_ok=True)
+    write_bytes(folder / "alignment.json", (json.dumps(numbers, indent=1) + "\n").encode())
 
 
 def _listed(path: Path) -> set[str]:
     """The results that an alignment.json lists, none if there is no such file."""
     try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return NAMES & {str(name) for name in json.loads(path.read_text(encoding="utf-8"))["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-    return NAMES & {str(name) for name in files}
 
 
 def flo(motion: np.ndarray) -> bytes:
@@ -141,7 +142,7 @@ def _npy(array: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def _write_hdf5(path: Path, found: Alignment, fields: dict[str, np.ndarray]) -> None:
+def _hdf5(found: Alignment, fields: dict[str, np.ndarray]) -> bytes:
     import h5py
 
     arrays = {
@@ -157,4 +158,4 @@ def _write_hdf5(path: Path, found: Alignment, fields: dict[str, np.ndarray]) -> 
         file.attrs.update(CONVENTION)
         for name, array in arrays.items():
             file[name] = array
-    write_bytes(path, content.getvalue())
+    return content.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,10 @@ def align(
             refine=refine,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    with warnings.catch_warnings(record=True) as doubts:
-        warnings.simplefilter("always", NotConverged)
-        write_alignment(found, moving, Path(out), form=form, points=landmarks, mask=labels, about=about)
+        bar.update(task, description="inverting the motion", total=None)
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always", NotConverged)
+            write_alignment(found, moving, Path(out), form=form, points=landmarks, mask=labels, about=about)
     if not quiet:
         for doubt in doubts:
             click.echo(f"hstn: warning: {doubt.message}", err=True)
@@ -128,11 +130,12 @@ def align(
 
 def _length(text: str) -> tuple[float, str]:
     """A number and a unit, as in 0.25mm."""
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[-+]?[0-9]+)?)\s*([^0-9\s].*?)\s*", text, re.IGNORECASE)
+    number, unit = r"[0-9.]+(?:e[-+]?[0-9]+)?", r"(?!e[-+]?[0-9])[^0-9\s].*?"  # an exponent is no unit
+    found = re.fullmatch(rf"\s*({number})\s*({unit})\s*", text, re.IGNORECASE)
     try:
         size = float(found[1]) if found else 0.0
     except ValueError:
         size = 0.0
-    if found is None or size <= 0:
+    if found is None or not 0 < size < math.inf:
         raise click.BadParameter(f"{text!r}, expected a number and a unit, such as 0.25mm", param_hint="--pixel-size")
     return size, found[2]

@@ -11,14 +11,32 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hstn_ref.errors import DataError, FileError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
+
+
+@contextmanager
+def open_image(path: str | os.PathLike[str]) -> Iterator[Image]:
+    """A file as Pillow opens it. Raises FileError for whatever Pillow raises, which may be as late as its pixels."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FileError(f"{path}: the file cannot be read as an image ({error})") from error
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -29,15 +47,12 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     upright. Raises FileError for a file that is missing or no image, DataError for pixels that are floating-point
     numbers or beyond 16 bits, and for transparent ones: what lies behind them is not known.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            deep = image.mode in ("F", "I") or image.mode.startswith("I;16")
-            pixels = np.asarray(image if deep else image.convert("RGBA"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise FileError(f"{path}: the file cannot be read as an image ({error})") from error
+    with open_image(path) as image:
+        image = ImageOps.exif_transpose(image)
+        deep = image.mode in ("F", "I") or image.mode.startswith("I;16")
+        pixels = np.asarray(image if deep else image.convert("RGBA"))
     if deep:
         return _sixteen_bits(pixels, path)
     if pixels[..., 3].min() < 255:
@@ -80,11 +95,10 @@ def load_photographs() -> dict[str, np.ndarray]:
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
-    """The luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B: (3, H, W) uint8 -> (1, H, W) uint8; grey stays grey."""
+    """0.299 R + 0.587 G + 0.114 B: (3, H, W) uint8 -> (1, H, W) uint8; grey stays grey."""
     if len(image) == 1:
         return image
-    luma = np.tensordot([0.299, 0.587, 0.114], image.astype(np.float64), 1)
-    return np.rint(luma).astype(np.uint8)[None]
+    return np.rint(np.tensordot(LUMA, image, 1)).astype(np.uint8)[None]
 
 
 def to_eight_bits(image: np.ndarray) -> np.ndarray:

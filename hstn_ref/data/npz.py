@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +21,10 @@ from hstn_ref.data.checks import CLASSES, validate_finite
 from hstn_ref.data.datasets import ArrayDataset, DataSplits
 from hstn_ref.errors import DataError, DataTypeError, FileError, UserError
 
+# NumPy parses the headers of arrays as Python.
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, SyntaxError, tokenize.TokenError
+)  # fmt: skip
 _KEYS = [f"{letter}_{split}" for split in ("train", "valid", "test") for letter in "xy"]
 
 
@@ -49,7 +54,7 @@ def read_npz(path: str | os.PathLike[str]) -> DataSplits:
             )
     except UserError:
         raise
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
+    except DAMAGED as error:
         raise DataError(f"{path}: the .npz file is damaged or no .npz file: {error}") from error
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error

@@ -81,8 +81,12 @@ def _coarse_to_fine(source: np.ndarray, target: np.ndarray, progress: Progress |
 
 
 def normalised(rows: np.ndarray) -> np.ndarray:
-    """(2): the rows (a, b, z), (C, 3, 3, H, W), each divided by the root of |(a, b)|."""
-    return rows / np.sqrt(np.hypot(rows[:, :, 0], rows[:, :, 1]) + np.float32(TINY))[:, :, None]
+    """(2): the rows (a, b, z) of `constancies`, (C, 3, 3, H, W), each divided by the root of sqrt(C) |(a, b)|.
+
+    That is the length that |(a, b)| has before `constancies` divides it by sqrt(C).
+    """
+    length = np.float32(len(rows) ** 0.5) * np.hypot(rows[:, :, 0], rows[:, :, 1])
+    return rows / np.sqrt(length + np.float32(TINY))[:, :, None]
 
 
 def splat_matches(

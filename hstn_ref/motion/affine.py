@@ -48,6 +48,8 @@ def affine_motion(
     change = (theta - identity_theta(theta.dtype)).reshape(N, 2, 3)
     uv = matmul(change.reshape(2 * N, 3), pixels((H, W), coords, theta.dtype)).reshape(N, 2, H, W)  # (5)
     if after is not None:
+        if after.shape != (N, 2, H, W):
+            raise ValueError(f"affine_motion: after has shape {after.shape}, expected {(N, 2, H, W)}")
         uv = uv + _linear_part(change, after * (1 / np.maximum(s, 0.5)))
     return uv * s
 

@@ -57,8 +57,8 @@ def inverse(motion: Any, *, step: float = 1.0, iterations: int = 200, tolerance:
     iterations  at most
 
     Where the iteration does not reach the tolerance, it warns with `NotConverged` and the distance that is left, and
-    returns the best it has; a motion that folds (`folding_fraction`) has no inverse. Any motion's inverse is of little
-    use where p + b(p) lies outside the image, since there the motion is a guess.
+    returns where it has come to; a motion that folds (`folding_fraction`) has no inverse. Any motion's inverse is of
+    little use where p + b(p) lies outside the image, since there the motion is a guess.
 
     Can be differentiated to any order. Raises ValueError for shapes that do not fit, TypeError for dtypes.
     """
@@ -70,11 +70,12 @@ def inverse(motion: Any, *, step: float = 1.0, iterations: int = 200, tolerance:
         tolerance = 8 * float(np.finfo(motion.dtype).eps) * max(motion.shape[2:])
     b = np.zeros_like(motion.data)
     with no_grad():
-        for _ in range(iterations):
+        for k in range(iterations + 1):
             residual = compose(motion, b).data
             if np.abs(residual).max() <= tolerance:
                 break
-            b = b - motion.dtype.type(step) * residual  # towards (15)
+            if k < iterations:
+                b = b - motion.dtype.type(step) * residual  # towards (15)
         else:
             distances = inverse_residual(motion, b)
             n = int(np.argmax(distances))

@@ -171,7 +171,8 @@ def _line(row: dict[str, Any], run: dict[str, Any]) -> str:
 
 def _content(data: dict[str, Any]) -> dict[str, Any]:
     """What tells one data set from another: not where it lay, if its numbers are known by a checksum."""
-    return {name: value for name, value in data.items() if name != "source" or "source_sha256" not in data}
+    known = any(name.endswith("_sha256") for name in data)
+    return {name: value for name, value in data.items() if name != "source" or not known}
 
 
 def origins(facts: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ All state is in the folders of the runs, so a table that was stopped at any mome
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def prepare(config: TableConfig, out: Path, only: Iterable[str] = ()) -> None:
     Raises ConfigError if the folder has runs of a table of another one, or for networks that do not fit the data;
     as `open_data`; FileError if the folder cannot be written.
     """
-    check_unchanged(config, out / CONFIG, MAY_CHANGE)
+    check_unchanged(config, out / CONFIG)
     wanted = [config.run(row, config.seeds[0]) for row in config.select(only)]
     data = runs.images(wanted[0])  # the same for all rows
     for run in wanted:
@@ -124,7 +124,7 @@ def _as_begun(run: RunConfig, path: Path) -> RunConfig:
     return replace(run, pretraining=configuration.read(path).pretraining)
 
 
-def check_unchanged(config: Any, path: Path, may_change: Collection[str]) -> None:
+def check_unchanged(config: Any, path: Path) -> None:
     """Raise ConfigError unless a table may go on with this configuration instead of the one in its folder, `path`."""
     if not path.exists() or not any(path.parent.glob("*/seed-*")):
         return
@@ -132,7 +132,7 @@ def check_unchanged(config: Any, path: Path, may_change: Collection[str]) -> Non
     was, now = runs.flat(configuration.to_dict(before)), runs.flat(configuration.to_dict(config))
     for name in sorted(was.keys() | now.keys()):
         added = name.startswith("rows.") and name.split(".")[1] not in before.rows
-        if name not in may_change and not added and was.get(name) != now.get(name):
+        if name not in MAY_CHANGE and not added and was.get(name) != now.get(name):
             raise ConfigError(
                 f"{path} has {name} = {was.get(name)}; choose another folder for a table with {now.get(name)}"
             )

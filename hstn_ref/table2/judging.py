@@ -35,7 +35,7 @@ REPETITIONS = 7  # of a time; a flow is timed on so many pairs
 
 
 def optimised(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The motion of `hstn_ref.align` for batches, without its refusal to align what does not match."""
+    """The motion of `hstn_ref.align` for batches, without its refusal of results that do not match."""
 
     def estimate(s: np.ndarray, t: np.ndarray) -> np.ndarray:
         theta, flow = alignment.optimised(s, t, None, None)
@@ -73,7 +73,7 @@ def of_network(model: models.Network) -> Motion:
 def judge(motion: Motion | None, dataset: Dataset, *, batched: bool) -> dict[str, Any]:
     """The errors on all pairs, and the seconds a pair: with `batched` of one at a time and of 64. JSON values.
 
-    `motion` None is the true one: what it leaves of image_epe, sampling costs, and no method can find.
+    `motion` None is the true one: what it leaves of image_epe is no fault of a motion.
     """
     found: dict[str, list[np.ndarray]] = {}
     for first in range(0, len(dataset), BATCH):

@@ -2,6 +2,7 @@
 
 import json
 
+import click
 import h5py
 import numpy as np
 import pytest
@@ -9,7 +10,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 import hstn_ref
+from hstn_ref import plots
+from hstn_ref.alignment import ENGINES, Alignment, output
+from hstn_ref.alignment.output import write_alignment
 from hstn_ref.cli import main
+from hstn_ref.cli.align import align
 from hstn_ref.data import load_photographs
 
 
@@ -110,6 +115,40 @@ def test_results_need_a_folder(place):
     folder, _ = place
     done = run(folder / "source.png", folder / "target.png", "--out", folder / "source.png")
     assert done.exit_code == 1 and "is a file, expected a folder for the results" in done.output
+    done = run(folder / "none.png", folder / "none.png", "--out", folder / "source.png" / "deeper")
+    assert done.exit_code == 1 and "source.png is a file, expected a folder for the results" in done.output
+
+
+def test_an_interruption_leaves_one_alignment(place, tmp_path, monkeypatch):
+    """While a later one is computed the one before stays; while files are replaced nothing tells of them."""
+    _, found = place
+    write_alignment(found, found.source.astype(np.uint8), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    other = Alignment(found.target, found.source, found.theta, found.flow)
+    for owner, name, computed in ((Alignment, "_solved", False), (plots, "save_figure", True)):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                write_alignment(other, found.target.astype(np.uint8), tmp_path)
+        after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert "alignment.json" not in after if computed else after == before
+
+
+def test_a_foreign_alignment_json_lists_nothing(place, tmp_path):
+    _, found = place
+    (tmp_path / "alignment.json").write_text('{"files": 3}')
+    write_alignment(found, found.source.astype(np.uint8), tmp_path)
+    assert "motion.flo" in json.loads((tmp_path / "alignment.json").read_text())["files"]
+
+
+def test_the_choices_are_those_of_the_package():
+    """The command names them, so that --help imports nothing heavy."""
+    choices = {option.name: option.type.choices for option in align.params if isinstance(option.type, click.Choice)}
+    assert choices == {"engine": ENGINES, "form": output.FORMATS}
 
 
 def test_a_mask_is_warped_as_it_is(place, tmp_path):
@@ -140,7 +179,7 @@ def test_lengths_in_a_unit(place, tmp_path):
     assert numbers["pixel_size"] == {"value": 0.5, "unit": "mm"}
     x, y = numbers["shift"]
     assert f"right and down: ({x / 2:+.4g}, {y / 2:+.4g}) mm" in done.output
-    for wrong in ("mm", "0 mm", "0.5", "-1mm", "1.2.3 mm"):
+    for wrong in ("mm", "0 mm", "0.5", "-1mm", "1.2.3 mm", "1e-3", "1e3", "1 e-3", "1e400 mm"):
         refused = run(*pair, "--out", tmp_path / "none", "--pixel-size", wrong)
         assert refused.exit_code == 2 and "expected a number and a unit" in refused.output
 

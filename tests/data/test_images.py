@@ -87,7 +87,10 @@ def test_files_that_are_no_images(tmp_path):
     whole = tmp_path / "whole.png"
     Image.fromarray(random_rgb((64, 64))).save(whole)
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:2000])
-    for name in ("a.png", "cut.png", "missing.png"):
+    content = bytearray(whole.read_bytes())
+    content[33:37] = (1000).to_bytes(4, "big")  # the length of the pixels: after them Pillow raises a SyntaxError
+    (tmp_path / "length.png").write_bytes(content)
+    for name in ("a.png", "cut.png", "length.png", "missing.png"):
         with pytest.raises(FileError, match=f"{name}: the file cannot be read as an image"):
             read_image(tmp_path / name)
 

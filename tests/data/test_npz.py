@@ -106,6 +106,16 @@ def test_flipped_bits_are_noticed(tmp_path):
         read_npz(tmp_path / "data.npz")
 
 
+def test_a_header_that_is_no_python(tmp_path):
+    packed = io.BytesIO()
+    np.savez(packed, **arrays())
+    content = packed.getvalue()
+    assert b"'shape'" in content and content.count(b"), }") == 6
+    (tmp_path / "data.npz").write_bytes(content.replace(b"), }", b"),  "))  # nothing closes the brace
+    with pytest.raises(DataError, match=r"data\.npz: the \.npz file is damaged"):
+        read_npz(tmp_path / "data.npz")
+
+
 class Trap:
     def __reduce__(self):
         return (pytest.fail, ("the file was unpickled",))

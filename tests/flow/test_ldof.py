@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hstn_ref.flow import brox, ldof
 from hstn_ref.flow.ldof import BETA, normalised, splat_matches
 from hstn_ref.flow.matching import _best, descriptors, find_matches, interesting
+from hstn_ref.flow.variational import constancies
 
 from .samples import inside, shifted
 
@@ -107,6 +108,16 @@ def test_normalised_rows_have_the_root_of_their_length():
     length, before = np.hypot(found[:, :, 0], found[:, :, 1]), np.hypot(rows[:, :, 0], rows[:, :, 1])
     np.testing.assert_allclose(length, before / np.sqrt(before + 0.01), rtol=1e-5)
     np.testing.assert_allclose(found[:, :, 2] * np.sqrt(before + 0.01), rows[:, :, 2], rtol=1e-5)
+
+
+def test_three_equal_channels_have_the_normalised_rows_of_one_in_the_mean():
+    target, source = np.random.default_rng(0).uniform(0, 255, (2, 1, 8, 9)).astype(np.float32)
+    still = np.zeros((2, 8, 9), np.float32)
+    grey, colour = (
+        (normalised(constancies(target.repeat(C, axis=0), source.repeat(C, axis=0), still)) ** 2).sum(axis=0)
+        for C in (1, 3)
+    )
+    np.testing.assert_allclose(colour, grey, rtol=1e-4)
 
 
 def test_on_smooth_motions_ldof_is_as_good_as_without_matches():

@@ -166,6 +166,12 @@ def test_a_folding_motion_is_reported_with_its_residual():
     assert f"{residual[1]:.3g} pixels" in str(caught[0].message)
 
 
+def test_the_last_iteration_counts(recwarn):
+    found = inverse(np.ones((1, 2, 5, 6)), iterations=1)  # a shift, which the first finds
+    assert_array_equal(found.data, -1)
+    assert not recwarn.list
+
+
 def test_the_residual_is_that_of_the_worst_position():
     motion = np.zeros((2, 2, 4, 5))
     motion[1, :, 2, 3] = 3, -4
