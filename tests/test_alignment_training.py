@@ -175,6 +175,9 @@ def test_evaluate_judges_on_pairs(place, tmp_path):
     results = json.loads((tmp_path / "r.json").read_text())
     assert [result["title"] for result in results] == ["hstn", "affine_stn"]
     assert all(f"{result['flow_epe']:.2f}" in shown.output for result in results)
+    of_training = json.loads((place / "run" / "result.json").read_text())
+    for name in ("flow_epe", "image_epe"):
+        assert results[0][name] == pytest.approx(of_training[name], rel=1e-6)
     run("evaluate", both[0], *options, "--figure", tmp_path / "s.png")
     with Image.open(tmp_path / "s.png") as image:
         assert image.format == "PNG"

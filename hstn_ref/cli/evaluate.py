@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from hstn_ref.config import DataConfig
 
 
 @click.command()
@@ -31,10 +37,11 @@ def evaluate(
     figure: str | None,
     json_file: str | None,
 ) -> None:
-    """Judge trained networks on test images, or on pairs of images, made as by `hstn train --task align`.
+    """Judge trained networks on test images, or, if they align, on pairs of images.
 
     CHECKPOINT is a file of `hstn train` (best.h5, checkpoint.h5) or of `model.save`, or the name of a network that
-    comes with the package, such as hstn or align.
+    comes with the package, such as hstn or align. Pairs are those of the test in the training: with the seed and the
+    deformation of the config.toml beside CHECKPOINT, or, where there is none, those that a training begins with.
 
     \b
     Examples:
@@ -47,7 +54,7 @@ def evaluate(
     from autodiff.memory import keep_freed_memory
     from hstn_ref import machine, models, runs
     from hstn_ref.cli.output import print_results
-    from hstn_ref.data import open_data, open_pairs
+    from hstn_ref.data import open_data
     from hstn_ref.errors import DataError
     from hstn_ref.files import write_bytes
     from hstn_ref.progress import announce_compilation
@@ -60,7 +67,12 @@ def evaluate(
     if len(kinds) > 1 and any(task == "align" for task, _, _ in kinds):
         raise DataError("the checkpoints differ in task, channels or size of images, expected those of one kind")
     task, channels, size = kinds.pop()
-    test = (open_data(source) if task == "classify" else open_pairs(source, size=size, channels=channels)).test
+    if task == "classify":
+        test = open_data(source).test
+    else:
+        wanted = replace(_pairs(checkpoints), source=source)
+        test = runs.pairs(wanted, size, channels).test
+        click.echo(f"{len(test)} test pairs of {source}, seed {wanted.seed}, {wanted.deformation}")
     results = [{"name": name, **runs.judge(models.path_of(name), test, batch_size)} for name in checkpoints]
     titles = {result["title"] for result in results}
     if len(titles) == len(results):  # short names, if they tell the rows apart
@@ -72,3 +84,18 @@ def evaluate(
         from hstn_ref.plots import save_figure
 
         save_figure(runs.picture(networks[0], test), figure)
+
+
+def _pairs(checkpoints: Sequence[str]) -> DataConfig:
+    """Of which pairs the configurations tell, beside the checkpoints or, of a first stage, in the folder above."""
+    from hstn_ref import config, models, runs
+    from hstn_ref.errors import DataError
+
+    found = set()
+    for name in checkpoints:
+        above = (folder / runs.CONFIG for folder in models.path_of(name).resolve().parents[:2])
+        data = next((config.read(path).data for path in above if path.is_file()), config.DataConfig())
+        found.add(config.DataConfig(seed=data.seed, pairs=data.pairs, deformation=data.deformation))
+    if len(found) > 1:
+        raise DataError("the checkpoints were trained on pairs of different seeds, numbers or deformations")
+    return found.pop()
