@@ -43,14 +43,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, RESULT, CURVES, STAGES = "config.toml", "result.json", "curves.png", "stages.png"
-ORIGIN = (
-    "seed",
-    "threads",
-    "data",
-    "command",
-    "commit",
-    "machine",
-)  # what every result.json tells of how it came about
+ORIGIN = ("seed", "threads", "data", "command", "commit", "machine")  # every result.json tells how it came about
 FIRST_STAGE = "affine_stn"  # the name of the network and of its folder
 PICTURED = 8  # test images in stages.png: the first ones
 
@@ -72,7 +65,8 @@ def train(
     folder = Path(folder)
     places = (folder, folder / FIRST_STAGE)
     if not resume and any((place / name).exists() for place in places for name in (CHECKPOINT, BEST, RESULT)):
-        raise FileError(f"{folder} holds a run already; continue it with --resume, or choose another folder")
+        way = "continue it with --resume, or " * (folder / CONFIG).exists()
+        raise FileError(f"{folder} holds a run already; {way}choose another folder")
     threads = machine.set_threads(config.threads)
     data = images(config)
     model = build(config, data)

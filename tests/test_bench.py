@@ -95,6 +95,13 @@ def test_the_command_writes_json_and_a_chart(one_small_case, tmp_path):
     assert (out / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_folder_is_checked_before_anything_is_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(running, "bench", None)
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(main, ["bench", "--alone", "--out", str(tmp_path / "file")])
+    assert done.exit_code == 1 and "file is a file, expected a folder for the results" in done.output
+
+
 def test_wrong_results_are_not_timed(one_small_case, monkeypatch):
     """The worker computes in a process of its own, so the fault is planted in what it is asked for."""
     ask = running.Worker.ask

@@ -181,9 +181,12 @@ def test_a_failed_start_does_not_block_the_folder(place, tmp_path):
     run("train", *CNN, "--data", place / "d.h5", "--out", tmp_path)
 
 
-def test_train_refuses_a_folder_with_a_run(place, trained):
+def test_train_refuses_a_folder_with_a_run(place, trained, tmp_path):
     message = error_of("train", *CNN, "--data", place / "d.h5", "--out", trained)
     assert message == f"{trained} holds a run already; continue it with --resume, or choose another folder"
+    shutil.copy(trained / "best.h5", tmp_path)  # as `hstn_ref.fit` leaves it, which --resume cannot continue
+    message = error_of("train", *CNN, "--data", place / "d.h5", "--out", tmp_path)
+    assert message == f"{tmp_path} holds a run already; choose another folder"
 
 
 def test_resume_of_a_finished_run_keeps_its_weights_and_may_go_on(place, trained, tmp_path):

@@ -100,9 +100,9 @@ def bench(
     workers = [("ours", ["numba"]), *([("pytorch", list(against))] if against else [])]
     running = [Worker(*worker) for worker in workers]
     try:
-        if timed:
+        if timed or grown:
             report("comparing results with those of the reference voice", done, total)
-            _validate(running, {(case.kind, case.name): case for case in timed}.values())
+            _validate(running, {(case.kind, case.name): case for case in [*grown, *timed]}.values())
         peaks = dict.fromkeys(threads, 0.0)
         for case in [*timed, *grown]:
             for count in peaks:

@@ -25,9 +25,10 @@ def bench(
 ) -> None:
     """Time training, inference and convolution layers, beside PyTorch.
 
-    First all results are compared with those of the reference voice. Then the frameworks take turns at every case,
-    each in a process of its own; the medians count, and of PyTorch the faster of plain NCHW and channels_last.
-    FOLDER then has bench.json and bench.png. Use an idle machine: a browser in the background is seen in the numbers.
+    First the results of networks and layers are compared with those of the reference voice. Then the frameworks take
+    turns at every case, each in a process of its own; the medians count, and of PyTorch the faster of plain NCHW and
+    channels_last. FOLDER then has bench.json and bench.png. Use an idle machine: a browser in the background is seen
+    in the numbers.
 
     \b
     Examples:
@@ -40,6 +41,7 @@ def bench(
     from hstn_ref import machine
     from hstn_ref.bench import running
     from hstn_ref.cli.output import console
+    from hstn_ref.files import check_folder
 
     if unknown := set(only) - set(running.PARTS):
         raise click.BadParameter(
@@ -47,6 +49,7 @@ def bench(
         )
     if rounds < 1:
         raise click.BadParameter(f"{rounds}, expected at least 1", param_hint="--rounds")
+    check_folder(out)
     counts = list(threads) or sorted({1, machine.set_threads(None)})
     for count in counts:
         machine.set_threads(count)  # says so if there are not as many
@@ -60,9 +63,9 @@ def bench(
 
         result = running.bench(only or running.PARTS, threads=counts, rounds=rounds, against=modes, report=report)
     result["command"] = machine.command()
-    paths = running.write(result, out)
     for table in tables(result):
         console().print(table)
+    paths = running.write(result, out)
     click.echo(f"Written: {', '.join(map(str, paths))}")
 
 

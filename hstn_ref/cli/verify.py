@@ -19,7 +19,9 @@ import click
 @click.option("--against", type=click.Choice(["torch", "jax"]), multiple=True, help="Compare with a framework instead.")
 @click.option("--conventions", metavar="FILE", help="With --against: measure what they do at kinks and borders.")
 @click.option("--input", "shapes", metavar="SHAPE", multiple=True, help="An input of TARGET, as in 2,3,8,8.")
-@click.option("--seed", type=int, help="Of the random inputs and directions for TARGET.  [default: 0]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Of the random inputs and directions for TARGET.  [default: 0]"
+)
 @click.option("--exclude-kinks", is_flag=True, help="Leave out elements of TARGET's inputs that are on a kink.")
 @click.option("--out", metavar="FOLDER", default="runs/verify", show_default=True)
 @click.option("--quiet", is_flag=True, help="Show nothing but errors and the result.")
@@ -49,8 +51,10 @@ def verify(
       hstn verify
       hstn verify --dtype float64 --only conv2d
       hstn verify --against torch --against jax
-      hstn verify examples/my_op.py:swish --input 3,4
+      hstn verify examples/05_verify_your_op.py:charbonnier --input 4,5
     """
+    from hstn_ref.files import check_folder
+
     if target is not None and (only or voice or against or conventions):
         raise click.UsageError("TARGET cannot be combined with --only, --voice, --against or --conventions")
     if target is None and (shapes or exclude_kinks or seed is not None):
@@ -59,6 +63,8 @@ def verify(
         raise click.UsageError("--voice cannot be combined with --against, which compares the voice cpu")
     if conventions and not against:
         raise click.UsageError("--conventions needs --against")
+    if target is None:
+        check_folder(out)
     if target is not None:
         passed = _own(target, shapes, dtype or ("float64",), seed or 0, exclude_kinks)
     elif against:
@@ -77,8 +83,9 @@ def _own(target: str, shapes: Sequence[str], dtypes: Sequence[str], seed: int, e
     fun, module = user_op.load(target)
     passed = True
     for name in dtypes:
-        arrays = user_op.inputs(module, shapes, seed, name)
-        report = check.report(fun, *arrays, seed=seed, kinks="exclude" if exclude_kinks else "count")
+        with user_op.faults_named(target, module):
+            arrays = user_op.inputs(module, shapes, seed, name)
+            report = check.report(fun, *arrays, seed=seed, kinks="exclude" if exclude_kinks else "count")
         click.echo(f"{target}, {name}, inputs {', '.join(str(a.shape) for a in arrays)}")
         click.echo(report)
         passed &= report.passed

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,6 +50,20 @@ def inputs(module: ModuleType, shapes: Sequence[str], seed: int, dtype: str) -> 
         if array.dtype.kind != "f":
             raise UserError(f"{module.__name__}.py: inputs(rng)[{k}] has dtype {array.dtype}, expected floating-point")
     return [a.astype(dtype) for a in arrays]
+
+
+@contextmanager
+def faults_named(target: str, module: ModuleType) -> Iterator[None]:
+    """Turn what only a fault of the module raises into a UserError that says where it is."""
+    try:
+        yield
+    except (UserError, ValueError, TypeError):  # say by themselves what was wrong
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == module.__file__]
+        place = f" ({module.__file__}:{lines[-1]})" if lines else ""
+        raise UserError(f"{target} raised {type(error).__name__}: {error}{place}") from error
 
 
 def _module(path: Path) -> ModuleType:

@@ -183,6 +183,11 @@ def test_targets_that_are_not_there(target, message):
             "def op(x): return x\ndef inputs(rng): return [rng.integers(0, 3, 4)]",
             "inputs(rng)[0] has dtype int64, expected floating-point",
         ),
+        (
+            "def inputs(rng): return [rng.random(3)]\ndef op(x): return y",
+            "op raised NameError: name 'y' is not defined (",
+        ),
+        ("def op(x): return x\n\ndef inputs(rng): return [1 / 0]", "op raised ZeroDivisionError: division by zero ("),
     ],
 )
 def test_files_that_cannot_be_used(text, message, tmp_path):
@@ -190,6 +195,7 @@ def test_files_that_cannot_be_used(text, message, tmp_path):
     ran = hstn(f"{tmp_path / 'op.py'}:op")
     assert ran.exit_code == 1
     assert message in ran.output and ran.output.count("\n") == 1
+    assert "raised" not in message or re.search(r"op\.py:[23]\)$", ran.output.strip())
 
 
 @pytest.mark.parametrize("shape", ["2,x", "0,3", "-1"])
