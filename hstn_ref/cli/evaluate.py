@@ -93,8 +93,10 @@ def _pairs(checkpoints: Sequence[str]) -> DataConfig:
 
     found = set()
     for name in checkpoints:
-        above = (folder / runs.CONFIG for folder in models.path_of(name).resolve().parents[:2])
-        data = next((config.read(path).data for path in above if path.is_file()), config.DataConfig())
+        path = models.path_of(name).resolve().with_name(runs.CONFIG)
+        if not path.exists() and path.parent.name == runs.FIRST_STAGE:
+            path = path.parents[1] / runs.CONFIG
+        data = config.read(path).data if path.exists() else config.DataConfig()
         found.add(config.DataConfig(seed=data.seed, pairs=data.pairs, deformation=data.deformation))
     if len(found) > 1:
         raise DataError("the checkpoints were trained on pairs of different seeds, numbers or deformations")
