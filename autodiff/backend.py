@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import threading
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -58,20 +59,35 @@ def one_blas_thread() -> contextlib.AbstractContextManager[Any]:
     threads, while they wait for work, would take the cores from the kernels. Only dense layers need it. Where
     threadpoolctl is not installed, BLAS keeps its threads.
     """
-    return _OneThread()
+    return _ONE_THREAD
 
 
 class _OneThread:
-    """What threadpoolctl's own context does, without its bookkeeping: a small network has many small products."""
+    """What threadpoolctl's own context does, without its bookkeeping: a small network has many small products.
+
+    The setting is the process's. So of several threads the first to enter sets it, and the last to leave restores it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
 
     def __enter__(self) -> None:
-        self.before = [pool.get_num_threads() for pool in _blas_pools()]
-        for pool in _blas_pools():
-            pool.set_num_threads(1)
+        with self.lock:
+            if self.inside == 0:
+                self.before = [pool.get_num_threads() for pool in _blas_pools()]
+                for pool in _blas_pools():
+                    pool.set_num_threads(1)
+            self.inside += 1
 
     def __exit__(self, *exception: object) -> None:
-        for pool, count in zip(_blas_pools(), self.before, strict=True):
-            pool.set_num_threads(count)
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                for pool, count in zip(_blas_pools(), self.before, strict=True):
+                    pool.set_num_threads(count)
+
+
+_ONE_THREAD = _OneThread()
 
 
 @functools.cache

@@ -46,14 +46,8 @@ class Module:
         return self.forward(*inputs, **options)
 
     def children(self) -> Iterator[tuple[str, Module]]:
-        """The direct submodules with their names; a list of modules counts as its members."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                for i, member in enumerate(value):
-                    if isinstance(member, Module):
-                        yield f"{name}.{i}", member
+        """The direct submodules with their names; a list or dictionary of modules counts as its members."""
+        yield from ((name, value) for name, value in _named(vars(self)) if isinstance(value, Module))
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it."""
@@ -70,11 +64,7 @@ class Module:
                 yield name, parameter
 
     def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        for name, value in vars(self).items():
-            members = enumerate(value) if isinstance(value, (list, tuple)) else ()
-            for path, member in ((name, value), *((f"{name}.{i}", member) for i, member in members)):
-                if isinstance(member, Parameter):
-                    yield path, member
+        yield from ((name, value) for name, value in _named(vars(self)) if isinstance(value, Parameter))
         for prefix, child in self.children():
             for name, parameter in child._all_parameters():
                 yield f"{prefix}.{name}", parameter
@@ -114,14 +104,28 @@ class Module:
             parameter.data = np.array(state[name], parameter.dtype, order="C")
 
 
+def _named(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every member with its name, those of lists and dictionaries after it, as name.member."""
+    for name, value in members.items():
+        yield name, value
+        if isinstance(value, (list, tuple, dict)):
+            inner = value if isinstance(value, dict) else dict(enumerate(value))
+            yield from _named({f"{name}.{key}": member for key, member in inner.items()})
+
+
 class Sequential(Module):
-    """Modules one after the other."""
+    """Modules one after the other. Raises TypeError for a layer that is none."""
 
     def __init__(self, *layers: Module):
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Module):
+                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, expected a Module")
         self.layers = list(layers)
 
     def children(self) -> Iterator[tuple[str, Module]]:
-        return ((str(i), layer) for i, layer in enumerate(self.layers))
+        """The layers by their numbers, and what a subclass has besides."""
+        yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+        yield from ((name, child) for name, child in super().children() if name.partition(".")[0] != "layers")
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:

@@ -101,6 +101,12 @@ class Tensor:
                 if x.requires_grad and not x.edges:
                     x.grad = gx if x.grad is None else as_tensor(x.grad) + gx
 
+    def __reduce__(self):
+        """A copy or an unpickled tensor is new, also to the clock. Raises TypeError for the result of an op."""
+        if self.edges:
+            raise TypeError("a Tensor that an op computed cannot be copied or pickled: do so with .data or .detach()")
+        return _made, (type(self), self.data, self.requires_grad, self.grad)
+
     def __len__(self) -> int:
         return len(self.data)
 
@@ -148,9 +154,14 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gy: Tensor | Array | None = N
     """The gradients of <y, gy> with respect to xs, as Tensors; `.grad` of nothing is touched.
 
     One Tensor for one x, a tuple for a sequence; zeros for an x that y does not depend on. x may be any tensor
-    on the way to y, not only a variable.
+    on the way to y, not only a variable. Raises ValueError for a constant, which leaves no trace on that way.
     """
     wanted = [xs] if isinstance(xs, Tensor) else list(xs)
+    for i, x in enumerate(wanted):
+        if not x.requires_grad:
+            raise ValueError(
+                f"grad: x {i}, of shape {x.shape}, is a constant, expected Tensor(..., requires_grad=True)"
+            )
     found: dict[Tensor, Tensor | None] = dict.fromkeys(wanted)
     with _record_if(create_graph):
         for x, gx in _sweep(y, _start(y, gy)):
@@ -221,6 +232,13 @@ def ancestors(y: Tensor) -> list[Tensor]:
                 found.add(x)
                 stack.append(x)
     return sorted(found, key=lambda t: t.time, reverse=True)
+
+
+def _made(kind: type[Tensor], data: Array, requires_grad: bool, gradient: Tensor | None) -> Tensor:
+    x = kind.__new__(kind)
+    Tensor.__init__(x, data, requires_grad)
+    x.grad = gradient
+    return x
 
 
 def first_non_finite(y: Tensor) -> Tensor | None:

@@ -100,3 +100,24 @@ def test_use_as_a_statement_lasts_until_the_next():
         assert chosen() == "reference"
         use("cpu")
         assert chosen() == "cpu"
+
+
+def test_the_last_thread_to_leave_gives_blas_its_threads_back(monkeypatch):
+    class Pool:
+        count = 2
+
+        def get_num_threads(self):
+            return self.count
+
+        def set_num_threads(self, count):
+            self.count = count
+
+    pool = Pool()
+    monkeypatch.setattr(backend, "_blas_pools", lambda: [pool])
+    first, second = backend.one_blas_thread(), backend.one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    assert pool.count == 1
+    second.__exit__()
+    assert pool.count == 2

@@ -284,9 +284,11 @@ def test_float32_gradients_are_compared_with_float64_differences():
 
 
 def test_a_function_that_holds_float32_arrays_is_compared_in_float32():
-    weight = np.ones((2, 3), np.float32)
-    [result] = check.vjp(lambda x: ops.dense(x, weight), X.astype(np.float32), rtol=1e-3)
+    weight, x = np.ones((2, 3), np.float32), X.astype(np.float32)
+    [result] = check.vjp(lambda x: ops.dense(x, weight), x, rtol=1e-3)
     assert result.passed
+    assert "second order" in str(check.second_order(lambda x: ops.dense(x, weight) ** 2, x, rtol=1e-2))
+    assert len(check.taylor(lambda x: ops.dense(x, weight) ** 2, x)) == 2
 
 
 # Kinks
@@ -393,3 +395,27 @@ def test_all_inputs_together():
 def test_together_finds_the_one_that_is_wrong():
     with pytest.raises(check.CheckFailure, match=r"element \(1,\)"):
         check.vjp(*check.together(wrong_at((0, 1)), X, Y))
+
+
+# What is not finite
+
+
+@pytest.mark.parametrize(
+    "fun, x",
+    [
+        (lambda x: record(x.data**2, (x, lambda gy: gy * np.nan)), [1.0, 2.0]),
+        (lambda x: record(x.data**2, (x, lambda gy: gy * np.inf)), [1.0, 2.0]),
+        (ops.log, [-1.0, 2.0]),
+        (ops.sqrt, [0.0, 2.0]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:divide by zero")
+def test_taylor_finds_what_is_not_finite(fun, x):
+    with pytest.raises(check.CheckFailure, match="the remainder is not finite, expected 2"):
+        check.taylor(fun, np.array(x))
+
+
+def test_a_wrong_second_derivative_is_not_called_a_vjp():
+    found = check.report(lambda x: record(x.data**3, (x, lambda gy: gy * (3.0 * x.data**2))), np.array([1.0, 2.0]))
+    assert {result.check for result in found if not result.passed} & {"second order"}
+    assert all(result.passed for result in found if result.check == "vjp")

@@ -231,3 +231,26 @@ def test_parameters_in_a_list_are_found():
         "scales.0": (2,),
         "scales.1": (3,),
     }
+
+
+def test_parameters_in_dictionaries_and_nested_lists_are_found():
+    class Net(nn.Module):
+        def __init__(self):
+            self.heads = {
+                "a": nn.Dense(2, 1, rng=np.random.default_rng(0)),
+                "b": [nn.Dense(1, 1, rng=np.random.default_rng(0))],
+            }
+
+    names = [name for name, _ in Net().named_parameters()]
+    assert names == ["heads.a.weight", "heads.a.bias", "heads.b.0.weight", "heads.b.0.bias"]
+
+
+def test_a_sequential_has_its_layers_and_its_other_attributes():
+    class Net(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Dense(2, 3, rng=np.random.default_rng(0)), nn.ReLU())
+            self.head = nn.Dense(3, 1, rng=np.random.default_rng(0))
+
+    assert [name for name, _ in Net().named_parameters()] == ["0.weight", "0.bias", "head.weight", "head.bias"]
+    with pytest.raises(TypeError, match="Sequential: layer 1 is a function, expected a Module"):
+        nn.Sequential(nn.ReLU(), ops.relu)

@@ -1,6 +1,8 @@
 """The tape: what is recorded, what the sweep adds up, how long a graph lives, and what errors say."""
 
+import copy
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -467,3 +469,24 @@ def test_iteration_yields_the_entries_and_a_single_number_has_none():
     assert_array_equal(x.grad.data, [[0, 0], [1, 1], [0, 0]])
     with pytest.raises(TypeError, match=r"shape \(\) holds one number"):
         list(Tensor(3.0))
+
+
+def test_a_pickled_variable_is_new_where_it_is_loaded():
+    """Its time would be that of another clock, before or after what is computed from it."""
+    x = variable(1.0, 2.0)
+    y1 = x * 2.0
+    x.grad = Tensor(np.ones(2))
+    for copied in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        assert copied.requires_grad and copied.time > y1.time
+        assert_array_equal(copied.data, x.data)
+        assert_array_equal(copied.grad.data, [1, 1])
+        (copied * copied).sum().backward()
+        assert_array_equal(copied.grad.data, [3, 5])
+    with pytest.raises(TypeError, match=r"a Tensor that an op computed cannot be copied or pickled"):
+        pickle.dumps(y1)
+
+
+def test_a_constant_has_no_gradient():
+    c = Tensor(np.array(3.0))
+    with pytest.raises(ValueError, match=r"grad: x 0, of shape \(\), is a constant"):
+        grad(c * c, c)

@@ -57,7 +57,9 @@ CHECKS: tuple[Callable[..., Report], ...] = (vjp, complex_step, adjoint, second_
 
 
 def report(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -> Report:
-    """Run all checks; one result a check and input, failures with their cause included. Raises nothing on a failure.
+    """Run all checks; one result a check and input, of a check that fails the failure alone, with its cause.
+
+    Raises nothing on a failure.
 
     What does not apply to fun, the complex step or derivatives of second order, is in `.skipped`.
     """

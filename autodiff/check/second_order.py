@@ -83,7 +83,11 @@ def second_order(
     together = Result("second order", 0, _or_inf(error), tolerance, left, slope.value, order=slope.order)
     report = Report([together])
     if not together.passed:
-        one_by_one = vjp(derivative, *arrays, eps=eps, rtol=rtol, atol=atol, seed=seed, kinks=kinks)
+        try:
+            one_by_one = vjp(derivative, *arrays, eps=eps, rtol=rtol, atol=atol, seed=seed, kinks=kinks)
+        except CheckFailure as failure:
+            result = replace(failure.result, check="second order")
+            raise CheckFailure(str(failure).replace(str(failure.result), str(result)), result) from failure
         report = Report(replace(result, check="second order") for result in one_by_one)
 
     tolerance = max(EXACT[np.result_type(a.dtype)] for a in arrays) * 10
@@ -121,16 +125,18 @@ def taylor(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -
         raise DoesNotApply(f"the point is on a kink ({', '.join(crossed)})")
     report = Report()
     for order, remainder in enumerate(remainders, start=2):
-        clear = remainder > 100 * floor
-        slope = float(np.polyfit(np.log(steps[clear]), np.log(remainder[clear]), 1)[0]) if clear.sum() >= 3 else None
-        error = 0.0 if slope is None else max(0.0, order - slope)
+        finite, clear = bool(np.isfinite(remainder).all()), remainder > 100 * floor
+        measured = finite and clear.sum() >= 3
+        slope = float(np.polyfit(np.log(steps[clear]), np.log(remainder[clear]), 1)[0]) if measured else None
+        error = np.inf if not finite else 0.0 if slope is None else max(0.0, order - slope)
         name = f"taylor, {order - 1}{'st' if order == 2 else 'nd'}"
         result = Result(name, 0, _or_inf(error), 0.2, order=slope, kinks=dict(crossed))
         if not result.passed:
             wrong = "gradient" if order == 2 else "Hessian"
             cause = "a kink is near" if crossed else f"the {wrong} is not the function's"
             result = replace(result, cause=cause)
-            raise CheckFailure(f"{result}: the remainder falls with slope {slope:.2f}, expected {order}", result)
+            what = "is not finite" if slope is None else f"falls with slope {slope:.2f}"
+            raise CheckFailure(f"{result}: the remainder {what}, expected {order}", result)
         report.append(result)
     return report
 
@@ -144,7 +150,7 @@ def _remainders(fun, arrays, u, v, orders):
     """The remainders (4) after the terms of `orders`, at halved steps, how much of them is rounding, and kinks met."""
 
     def at(h: float) -> tuple[np.ndarray, Sides]:
-        return evaluate(fun, [a + h * d for a, d in zip(arrays, v, strict=True)])
+        return evaluate(fun, [(a + h * d).astype(a.dtype, copy=False) for a, d in zip(arrays, v, strict=True)])
 
     y0, centre = at(0.0)
     h, last = largest_step(np.ones(1)) * 4, smallest_step(np.ones(1))

@@ -78,7 +78,7 @@ def along(fun: Fun, arrays: Arrays, v: Arrays, u: np.ndarray, step: float | None
     """f'(0) with v in all inputs together."""
 
     def path(t: Tensor) -> Tensor:
-        return fun(*(Tensor(x + t.data.astype(x.dtype) * d) for x, d in zip(arrays, v, strict=True)))
+        return fun(*(Tensor((x + t.data * d).astype(x.dtype, copy=False)) for x, d in zip(arrays, v, strict=True)))
 
     return central(path, [np.zeros(())], 0, np.ones(()), u, step)
 

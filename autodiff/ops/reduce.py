@@ -9,6 +9,7 @@ are each other's adjoint: <broadcast_to(x), y> = <x, sum_to(y)>. Every reduction
 from __future__ import annotations
 
 import math
+from operator import index
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def sum(x, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def mean(x, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis` (all axes if None). Raises ValueError if there is nothing to average."""
     x = as_tensor(x)
-    count = x.size // max(1, math.prod(_kept_shape(x.shape, axis)))
+    count = math.prod(n for n, kept in zip(x.shape, _kept_shape(x.shape, axis), strict=True) if n != kept)
     if count == 0:
         raise ValueError(f"mean: shape {x.shape} has no elements along axis {axis}")
     return sum(x, axis, keepdims) * (1.0 / count)
@@ -53,7 +54,7 @@ def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape with the axes of a reduction kept at size 1."""
-    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, (tuple, list)) else (index(axis),)
     reduced = {a % len(shape) for a in axes} if shape else set()
     return tuple(1 if i in reduced else n for i, n in enumerate(shape))
 

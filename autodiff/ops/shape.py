@@ -52,6 +52,8 @@ def concatenate(xs: Sequence, axis: int = 0) -> Tensor:
     if not parts:
         raise ValueError("concatenate: got no tensors, expected at least one")
     check_dtypes("concatenate", *parts)
+    if not -parts[0].ndim <= axis < parts[0].ndim:
+        raise ValueError(f"concatenate: axis {axis} of a tensor of shape {parts[0].shape}")
     try:
         y = np.concatenate([x.data for x in parts], axis)
     except ValueError:

@@ -55,17 +55,19 @@ class Adam:
 
     def step(self) -> None:
         """One update of every parameter that has a gradient. Raises ValueError if one has another shape."""
-        self.t += 1
-        c1, c2 = (1 - b**self.t for b in self.betas)
+        t = self.t + 1
+        c1, c2 = (1 - b**t for b in self.betas)
         factor, root = (math.sqrt(c2) / c1, 1.0) if self.eps_hat else (1 / c1, 1 / math.sqrt(c2))
         moved = [i for i, x in enumerate(self.parameters) if x.grad is not None]
-        if not moved:
-            return
         xs, grads = [self.parameters[i].data for i in moved], [self.parameters[i].grad for i in moved]
         gs: list[Any] = [g.data if isinstance(g, Tensor) else g for g in grads]
         for x, g in zip(xs, gs, strict=True):
             if x.shape != g.shape:
                 raise ValueError(f"Adam: a gradient {g.shape} of a parameter {x.shape}")
+        self.t = t
+        if not moved:
+            return
+        gs = [g.astype(x.dtype, copy=False) for x, g in zip(xs, gs, strict=True)]
         ms, vs = [self.m[i] for i in moved], [self.v[i] for i in moved]
         rates = [float(self.lr) * self.multipliers[i] * factor for i in moved]
         kernels = backend.choose(__name__, xs[0])
@@ -89,7 +91,9 @@ class Adam:
             if shapes[0] != shapes[1]:
                 raise ValueError(f"Adam: the state's {name} has shapes {shapes[0]}, expected {shapes[1]}")
         self.t, self.lr = int(state["t"]), float(state["lr"])
-        self.m, self.v = ([np.array(a) for a in state[name]] for name in ("m", "v"))
+        self.m, self.v = (
+            [np.array(a, x.dtype) for a, x in zip(state[name], self.parameters, strict=True)] for name in ("m", "v")
+        )
 
 
 class CosineAnnealing:

@@ -1,7 +1,5 @@
 """bilinear_sample: every voice against a sum over all pixels, at kinks and beyond the border; derivatives."""
 
-import inspect
-
 import numba
 import numpy as np
 import pytest
@@ -265,12 +263,6 @@ def test_the_printed_equation_6_of_the_paper_is_not_an_interpolation():
         assert_allclose(bilinear_sample(image[None, None], motion).data.item(), (meant * image).sum())
         if (s, t) == (0.0, 0.0):
             assert_allclose((printed * image).sum(), 2 * image[0, 0] + image[0, 1] + image[1, 0])
-
-
-@pytest.mark.parametrize("name", ["sample", "splat"])
-def test_voices_take_the_same_arguments(name):
-    arguments = [list(inspect.signature(getattr(module, name)).parameters) for module in VOICES.values()]
-    assert arguments[0] == arguments[1]
 
 
 @every_border

@@ -297,13 +297,14 @@ def test_voices_do_not_write_to_their_inputs():
     rng = np.random.default_rng(0)
     shapes = (2, 2, 6, 6), (3, 2, 3, 3), (3,), (2, 3, 4, 4)
     arrays = [rng.standard_normal(s) for s in shapes]
+    before = [a.copy() for a in arrays]
     for voice in VOICES:
-        for a in arrays:
-            a.setflags(write=False)
-        before = [a.copy() for a in arrays]
-        computed(voice, *arrays, (1, 1), ((0, 0), (0, 0)))
-        for a, b in zip(arrays, before, strict=True):
-            assert_array_equal(a, b)
+        for writable in (True, False):
+            for a in arrays:
+                a.setflags(write=writable)
+            computed(voice, *arrays, (1, 1), ((0, 0), (0, 0)))
+            for a, b in zip(arrays, before, strict=True):
+                assert_array_equal(a, b)
 
 
 # Options and errors

@@ -1,7 +1,5 @@
 """max_pool2d: every voice against a search through each window; ties, NaN, padding; derivatives."""
 
-import inspect
-
 import numba
 import numpy as np
 import pytest
@@ -178,12 +176,6 @@ def test_ways_to_write_the_same_padding(padding):
     y = max_pool2d(x, (2, 2), stride=(2, 2), padding=padding).data
     assert_array_equal(y, definition(x, (2, 2), (2, 2), ((1, 1), (1, 1)))[1])
     assert_array_equal(y, max_pool2d(x, 2, padding=padding).data)
-
-
-@pytest.mark.parametrize("name", ["argmax", "gather", "scatter"])
-def test_voices_take_the_same_arguments(name):
-    arguments = [list(inspect.signature(getattr(module, name)).parameters) for module in VOICES.values()]
-    assert arguments[0] == arguments[1]
 
 
 def test_the_same_bits_at_any_number_of_threads():

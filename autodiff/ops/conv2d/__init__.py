@@ -146,7 +146,11 @@ def _check_kernel_fits(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], 
 
 
 def _is_int(value: Any) -> bool:
-    return hasattr(value, "__index__")
+    try:
+        index(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _two(op: str, name: str, value: Any) -> tuple[Any, Any]:
