@@ -61,8 +61,8 @@ def load_safetensors(model: Network, path: str | os.PathLike[str]) -> None:
             state = {name: file.get_tensor(name) for name in file.keys()}
     except OSError as error:
         raise FileError(f"cannot read the weights {path}: {error.strerror or error}") from error
-    except SafetensorError as error:
-        raise DataError(f"{path}: the file is damaged or no safetensors file ({error})") from error
+    except (SafetensorError, TypeError) as error:  # TypeError: bfloat16, which NumPy does not have
+        raise DataError(f"{path}: the file is damaged or no safetensors file, or of another dtype ({error})") from error
     own = _metadata(model)
     for key in own.keys() & metadata.keys():
         if metadata[key] != own[key]:

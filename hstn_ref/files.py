@@ -47,6 +47,18 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush(target.parent)
 
 
+@contextmanager
+def restored_after(path: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Give the file at `path` its content back if the block raises one of these errors."""
+    before = path.read_bytes() if path.exists() else None
+    try:
+        yield
+    except errors:
+        if before is not None:
+            write_bytes(path, before)
+        raise
+
+
 def check_folder(folder: str | os.PathLike[str]) -> None:
     """Raise FileError where no results can be put into `folder`, made if missing: to be asked before hours of work."""
     path = Path(folder)

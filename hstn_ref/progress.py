@@ -16,7 +16,7 @@ from hstn_ref.history import AlignmentEpoch, Epoch
 
 def announce(text: str, *, quiet: bool = False) -> None:
     """A line of its own, on standard error."""
-    Console(stderr=True, quiet=quiet, highlight=False).print(text, style="bold", soft_wrap=True)
+    Console(stderr=True, quiet=quiet, highlight=False).print(text, style="bold", soft_wrap=True, markup=False)
 
 
 def announce_compilation(*, quiet: bool = False) -> None:

@@ -32,7 +32,7 @@ from hstn_ref.checkpoint import load_model
 from hstn_ref.config import ConfigError, DataConfig, RunConfig, TrainingConfig
 from hstn_ref.data import Dataset, DataSplits, open_data, open_pairs
 from hstn_ref.errors import DataError, FileError
-from hstn_ref.files import locked, write_bytes
+from hstn_ref.files import locked, restored_after, write_bytes
 from hstn_ref.history import read_history
 from hstn_ref.progress import announce
 from hstn_ref.tasks import TASKS
@@ -72,7 +72,7 @@ def train(
     model = build(config, data)
     config = replace(config, model=replace(config.model, options=model.options))
     multipliers([name for name, _ in model.named_parameters()], config.training.lr_multipliers)  # before stage 1
-    with locked(folder):
+    with locked(folder), restored_after(folder / CONFIG, ConfigError, DataError):
         if resume:
             _check_unchanged(config, folder / CONFIG)
         configuration.write(config, folder / CONFIG)  # finds out whether the folder can be written

@@ -13,6 +13,7 @@ import numpy as np
 from hstn_ref import alignment_metrics, metrics
 from hstn_ref.history import AlignmentEpoch, Epoch, Sums
 from hstn_ref.metrics import Metrics
+from hstn_ref.models.hstn import GREY_LEVELS
 from hstn_ref.motion import folding_fraction
 
 Batch = tuple[np.ndarray, ...]
@@ -23,6 +24,7 @@ class Task(Protocol):
     """What `Trainer` and `evaluate` ask for. `outputs` is what a network's `outputs_and_loss` gives."""
 
     epoch: type[Any]  # of its history
+    min_delta: float  # by how much a loss of validation must fall to count as lower
 
     def score(self, outputs: Any, batch: Batch) -> float:
         """What is summed up over the images of a training step."""
@@ -43,6 +45,7 @@ class Classification:
     """Section 4.1: right answers and the cross entropy."""
 
     epoch = Epoch
+    min_delta = 1e-4
 
     def score(self, outputs: Any, batch: Batch) -> float:
         return int(np.sum(metrics.predictions(outputs.result.data) == batch[1]))
@@ -75,6 +78,7 @@ class Alignment:
     """Section 4.2: the difference of the images and, beyond the paper, that of the motions."""
 
     epoch = AlignmentEpoch
+    min_delta = 1e-4 * GREY_LEVELS**-2  # the same in squared grey levels, as the weights of (7)
 
     def score(self, outputs: Any, batch: Batch) -> float:
         return float(alignment_metrics.image_epe(outputs.result.data, batch[1]).sum())

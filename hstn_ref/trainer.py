@@ -46,7 +46,7 @@ class Trainer:
         self.parameters = dict(model.named_parameters())
         factors = multipliers(list(self.parameters), config.lr_multipliers)
         self.optimiser = Adam(self.parameters.values(), lr=config.lr, multipliers=factors)
-        self.plateau = ReduceOnPlateau(self.optimiser, patience=config.patience)
+        self.plateau = ReduceOnPlateau(self.optimiser, patience=config.patience, min_delta=self.task.min_delta)
         self.generators = resuming.generators(model)
         self.history: list[Any] = []  # of self.task.epoch
         self.step, self.sums = 0, Sums()

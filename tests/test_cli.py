@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -197,6 +198,11 @@ def test_resume_of_a_finished_run_keeps_its_weights_and_may_go_on(place, trained
     before = (folder / "checkpoint.h5").read_bytes()
     message = error_of("train", "--resume", "--out", folder, "--batch-size", "8")
     assert message == f"{folder}/config.toml has training.batch_size = 16; a run cannot be resumed with 8 instead"
+    told = (folder / "config.toml").read_bytes()
+    with h5py.File(shutil.copy(place / "d.h5", tmp_path / "other.h5"), "a") as file:
+        file.attrs["source_sha256"] = "ab"
+    message = error_of("train", "--resume", "--out", folder, "--data", tmp_path / "other.h5")
+    assert "cannot be resumed with ab" in message and (folder / "config.toml").read_bytes() == told
     run("train", "--resume", "--out", folder, "--quiet")
     assert (folder / "checkpoint.h5").read_bytes() == before
     run("train", "--resume", "--out", folder, "--quiet", "--epochs", "2")

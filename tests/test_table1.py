@@ -4,6 +4,7 @@ import json
 import shutil
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from PIL import Image
 from hstn_ref import checkpoint, models, runs
 from hstn_ref import config as run_configuration
 from hstn_ref.data import ArrayDataset, DataSplits, open_data, write_dataset
+from hstn_ref.errors import FileError
 from hstn_ref.plots import WRONG
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table1 import configuration, figures, flows, report, running
+from hstn_ref.table1.configuration import RowConfig
 
 from .tables import assert_call_refused, assert_configuration_refused, assert_other_seeds_and_data_are_reported
 from .test_cli import error_of, kill_after, run
@@ -481,3 +484,29 @@ def test_rows_may_be_added_and_other_settings_not(place, table, tmp_path):
     (folder / "table1.toml").write_text(text)
     with pytest.raises(ValueError, match=r"table1\.toml has training\.epochs = 1; choose another folder .* with 3"):
         running.prepare(replace(added, training={**added.training, "epochs": 3}), folder)
+
+
+def test_a_row_comes_with_all_that_it_begins_with():
+    rows = {name: RowConfig("hstn", localisation_from=source) for name, source in (("a", None), ("b", "a"), ("c", "b"))}
+    assert configuration.select(rows, ["c"]) == ["a", "b", "c"]
+    assert configuration.select(rows, ["b"]) == ["a", "b"]
+
+
+def test_a_run_that_a_full_disk_stopped_goes_on(place, tmp_path, monkeypatch):
+    """Between the first best.h5 and the first checkpoint.h5."""
+    config, write = configuration.read(place / "small.toml"), checkpoint.write
+    config = replace(config, training={**config.training, "checkpoint_minutes": 60.0})
+    running.prepare(config, tmp_path)
+
+    def full(contents, path, *rest):
+        if Path(path).name == "checkpoint.h5":
+            raise FileError(f"cannot write {path}: No space left on device")
+        return write(contents, path, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "write", full)
+        with pytest.raises(FileError, match="No space left"):
+            running.train(config, tmp_path, only=["cnn"], seeds=[0], quiet=True)
+    assert (tmp_path / "cnn" / "seed-0" / "best.h5").exists()
+    assert not (tmp_path / "cnn" / "seed-0" / "checkpoint.h5").exists()
+    assert running.train(config, tmp_path, only=["cnn"], seeds=[0], quiet=True) == []

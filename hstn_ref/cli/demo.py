@@ -41,12 +41,14 @@ def demo(out: str, threads: int | None) -> None:
     from hstn_ref.cli.train import run
     from hstn_ref.config import RunConfig
     from hstn_ref.data import open_data
+    from hstn_ref.files import locked
     from hstn_ref.plots import save_figure
 
     config = RunConfig().override({"threads": threads, **SHORT})
     machine.set_threads(config.threads)
-    _make_room(config, Path(out))
-    result = run(config, out)
+    with locked(out):  # by another demo perhaps, whose files these are
+        _make_room(config, Path(out))
+        result = run(config, out)
     click.echo(
         f"A short run: test accuracy {result['accuracy']:.4f} after {sum(result['epochs'].values())} epochs "
         f"in {result['seconds']:.0f} s; the paper's networks were trained until they stopped improving."
@@ -71,5 +73,6 @@ def _make_room(config: RunConfig, folder: Path) -> None:
     path = folder / runs.CONFIG
     if path.exists():
         before = read(path)
-        if (before.training, before.pretraining) == (config.training, config.pretraining):
+        same = ("data", "training", "pretraining")
+        if before.model.name == config.model.name and all(getattr(before, x) == getattr(config, x) for x in same):
             runs.remove(folder)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 CLASSIFICATION = {"test accuracy": ("accuracy", "{:.4f}"), "cross entropy": ("cross_entropy", "{:.4f}")}
@@ -26,7 +27,7 @@ def print_results(results: Sequence[Mapping[str, Any]], *, title: str | None = N
         table.add_column(heading, justify="right")
     for result in results:
         table.add_row(
-            result.get("name", result["title"]),
+            escape(result.get("name", result["title"])),
             *(form.format(result[key]) for key, form in columns.values()),
             f"{result['parameters']:,}",
             f"{1000 / result['images_per_second']:.2f}",

@@ -106,7 +106,9 @@ def read_hdf5(path: str | os.PathLike[str]) -> DataSplits:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    """A value that JSON can hold, as checkpoints keep it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
 
 
 class HDF5Dataset:

@@ -146,7 +146,10 @@ def select(rows: Mapping[str, RowConfig], only: Iterable[str]) -> list[str]:
     for name in wanted:
         if name not in rows:
             raise ConfigError(f"there is no row {name!r}{suggestion(name, rows)}")
-    wanted |= {source for name in wanted if (source := rows[name].localisation_from)}
+    begun: set[str] = set()
+    while begun != wanted:
+        begun = set(wanted)
+        wanted |= {source for name in begun if (source := rows[name].localisation_from)}
     return [name for name in rows if name in wanted or not wanted]
 
 

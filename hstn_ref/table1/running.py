@@ -19,7 +19,7 @@ from hstn_ref import runs
 from hstn_ref.config import ConfigError, RunConfig
 from hstn_ref.progress import announce
 from hstn_ref.table1.configuration import TableConfig
-from hstn_ref.training import BEST, CHECKPOINT, Diverged
+from hstn_ref.training import BEST, Diverged
 
 CONFIG = "table1.toml"
 MAY_CHANGE = ("threads", "seeds", "data.source")  # between two calls; the runs know the content of the data
@@ -113,7 +113,7 @@ def localisation_source(out: Path, source: str | None, seed: int) -> str | None:
 def _train_one(config: TableConfig, out: Path, row: str, seed: int, *, quiet: bool, command: str) -> None:
     folder = folder_of(out, row, seed)
     run = config.run(row, seed, localisation_source(out, config.rows[row].localisation_from, seed))
-    resume = (folder / CHECKPOINT).exists()
+    resume = (folder / runs.CONFIG).exists()  # which is written first of all
     if resume:
         run = _as_begun(run, folder / runs.CONFIG)
     runs.train(run, folder, resume=resume, quiet=quiet, command=command)
