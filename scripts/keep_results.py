@@ -11,7 +11,7 @@ numbers go to docs/results/table1/, of Table 1 with what the best network of eac
 be passed on stay behind with --without-pictures.
 
 With --weights, the networks become hstn_ref/weights/TITLE.h5, with command, seed and result inside: of several of one
-kind the one with the highest validation accuracy, of Table 2 the HSTN of the first seed, as align.h5.
+kind the one with the highest validation accuracy, of Table 2 the row hstn_smooth of the first seed, as align.h5.
 """
 
 import argparse
@@ -56,10 +56,10 @@ def keep_report(name: str, folder: Path, target: Path, *, pictures: bool) -> Non
     target.with_suffix(".md").write_text(page)
 
 
-def best_classifiers(folder: Path, kind: Callable[[Path, dict], str]) -> dict[str, Path]:
-    """Of Table 1, the run with the highest validation accuracy of every kind."""
+def best_classifiers(results: dict[Path, dict], kind: Callable[[Path, dict], str]) -> dict[str, Path]:
+    """The run with the highest validation accuracy of every kind; what aligns is no classifier."""
     best: dict[str, Path] = {}
-    results = {path.parent: read_result(path) for path in sorted(folder.glob("*/seed-*/result.json"))}
+    results = {run: result for run, result in results.items() if "valid_accuracy" in result}
     for run, result in results.items():
         known = best.setdefault(kind(run, result), run)
         if result["valid_accuracy"] > results[known]["valid_accuracy"]:
@@ -68,9 +68,9 @@ def best_classifiers(folder: Path, kind: Callable[[Path, dict], str]) -> dict[st
 
 
 def aligner(folder: Path) -> dict[str, Path]:
-    """Of Table 2, the HSTN of the first seed."""
-    runs = sorted(path.parent for path in folder.glob("hstn/seed-*/result.json"))
-    return {"align": runs[0]} if runs else {}
+    """Of Table 2, the HSTN whose penalty fits the motions, of the first seed."""
+    runs = [path.parent for path in folder.glob("hstn_smooth/seed-*/result.json")]
+    return {"align": min(runs, key=lambda run: int(run.name.removeprefix("seed-")))} if runs else {}
 
 
 def ship(run: Path, title: str, weights: Path) -> None:
@@ -84,13 +84,19 @@ def ship(run: Path, title: str, weights: Path) -> None:
 
 
 def table(results: list[dict]) -> str:
-    """A row a run, in the order of their accuracy."""
-    lines = ["| network | test accuracy | cross entropy | parameters | epochs | command |", "|---|---|---|---|---|---|"]
-    for r in sorted(results, key=lambda r: r["accuracy"]):
-        epochs = " + ".join(str(n) for n in r["epochs"].values())
-        numbers = f"{r['accuracy']:.4f} | {r['cross_entropy']:.4f} | {r['parameters']:,} | {epochs}"
-        lines.append(f"| {r['title']} | {numbers} | `{r['command']}` |")
-    return "\n".join(lines) + "\n"
+    """A row a run, in the order of their accuracy; of what aligns a table of its own."""
+    parts = []
+    for first, second, titles in (
+        ("accuracy", "cross_entropy", "test accuracy | cross entropy"),
+        ("image_epe", "flow_epe", "image EPE | flow EPE"),
+    ):
+        lines = [f"| network | {titles} | parameters | epochs | command |", "|---|---|---|---|---|---|"]
+        for r in sorted((r for r in results if first in r), key=lambda r: r[first]):
+            epochs = " + ".join(str(n) for n in r["epochs"].values())
+            numbers = f"{r[first]:.4f} | {r[second]:.4f} | {r['parameters']:,} | {epochs}"
+            lines.append(f"| {r['title']} | {numbers} | `{r['command']}` |")
+        parts += ["\n".join(lines) + "\n"] * (len(lines) > 2)
+    return "\n".join(parts)
 
 
 def main(arguments: list[str] | None = None, weights: Path = models.WEIGHTS) -> None:
@@ -106,7 +112,7 @@ def main(arguments: list[str] | None = None, weights: Path = models.WEIGHTS) -> 
         if not results:
             parser.error(f"{options.runs} has no finished runs: none has a result.json")
         print(table(list(results.values())))
-        networks = {result["title"]: run for run, result in results.items()}
+        networks = best_classifiers(results, lambda run, result: result["title"])
     else:
         if options.weights and json.loads((options.runs / f"{name}.json").read_text())["reduced"]:
             parser.error(f"{options.runs} is a reduced table: its networks are not worth shipping")
@@ -114,8 +120,9 @@ def main(arguments: list[str] | None = None, weights: Path = models.WEIGHTS) -> 
         if name == "table2":
             networks = aligner(options.runs)
         else:
-            networks = best_classifiers(options.runs, lambda run, result: result["title"])
-            for row, run in best_classifiers(options.runs, lambda run, result: run.parent.name).items():
+            results = {path.parent: read_result(path) for path in sorted(options.runs.glob("*/seed-*/result.json"))}
+            networks = best_classifiers(results, lambda run, result: result["title"])
+            for row, run in best_classifiers(results, lambda run, result: run.parent.name).items():
                 shutil.copyfile(run / "stages.png", options.target / f"{row}_stages.png")
     if options.weights:
         for title, run in networks.items():

@@ -70,7 +70,7 @@ def test_the_best_of_every_kind_of_network_is_shipped(table, tmp_path, capsys):
 def test_of_table_2_the_aligning_network_is_shipped_and_pictures_may_stay_behind(tmp_path):
     folder = tmp_path / "runs" / "table2"
     for seed in (0, 1):
-        finished(folder / "hstn" / f"seed-{seed}", "hstn", seed=seed, task="align", preset="tiny")
+        finished(folder / "hstn_smooth" / f"seed-{seed}", "hstn", seed=seed, task="align", preset="tiny")
     (folder / "table2.json").write_text('{"reduced": false}')
     (folder / "table2.toml").write_text("")
     (folder / "table2.md").write_text("# Table 2\n\n![test pairs](alignments.png)\n\n## The runs\n")
@@ -92,6 +92,21 @@ def test_runs_are_kept_by_their_folder_and_shipped_by_their_title(tmp_path, caps
     kept = {path.name for path in (tmp_path / "kept" / "run_2").iterdir()}
     assert kept == {"config.toml", "history.jsonl", "result.json", "curves.png", "stages.png"}
     assert "| ic_stn_4 | 0.2500 | 1.5000 | 7 | 1 | `hstn train --seed 0` |" in capsys.readouterr().out
+
+
+def test_of_runs_too_the_best_is_shipped_and_what_aligns_has_its_own_table(tmp_path, capsys):
+    runs = tmp_path / "runs"
+    for name, valid_accuracy in (("a_good", 0.9), ("b_bad", 0.1)):
+        finished(runs / name, "cnn", valid_accuracy, seed=len(name))
+    finished(runs / "c_aligns", "affine_stn", task="align")
+    result = json.loads((runs / "c_aligns" / "result.json").read_text())
+    for name in ("accuracy", "cross_entropy", "valid_accuracy"):
+        del result[name]
+    (runs / "c_aligns" / "result.json").write_text(json.dumps({**result, "image_epe": 3.5, "flow_epe": 0.75}))
+    script.main([str(runs), str(tmp_path / "kept"), "--weights"], tmp_path / "weights")
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["cnn.h5"]
+    assert checkpoint.read(tmp_path / "weights" / "cnn.h5").origin["seed"] == len("a_good")
+    assert "| affine_stn | 3.5000 | 0.7500 | 7 | 1 | `hstn train --seed 0` |" in capsys.readouterr().out
 
 
 def test_a_reduced_table_is_not_shipped(table, tmp_path, capsys):
