@@ -6,6 +6,7 @@ Where standard error is no terminal (a log file, a batch job), only the lines.
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -19,8 +20,11 @@ def announce(text: str, *, quiet: bool = False) -> None:
     Console(stderr=True, quiet=quiet, highlight=False).print(text, style="bold", soft_wrap=True, markup=False)
 
 
+_listeners: list[Any] = []  # the one that announces compilations
+
+
 def announce_compilation(*, quiet: bool = False) -> None:
-    """Say so when kernels have to be compiled, once: the first step would seem to hang."""
+    """Say so when kernels have to be compiled, once: the first step would seem to hang. The latest call counts."""
     from numba.core import event
 
     class Compiling(event.Listener):
@@ -34,7 +38,10 @@ def announce_compilation(*, quiet: bool = False) -> None:
         def on_end(self, event: event.Event) -> None:
             pass
 
-    event.register("numba:compile", Compiling())
+    for listener in _listeners:
+        event.unregister("numba:compile", listener)
+    _listeners[:] = [Compiling()]
+    event.register("numba:compile", _listeners[0])
 
 
 class Progress:

@@ -38,7 +38,7 @@ def place(tmp_path_factory):
     mnist_folder(folder / "mnist", 48, 10)
     arguments = ["data", "make", f"{folder}/d.h5", "--digits", f"{folder}/mnist", "--canvas", "36", "36", "--quiet"]
     done = run(*arguments)
-    assert done.output.strip() == f"{folder}/d.h5: 40 train, 8 valid, 10 test images of 36x36 pixels"
+    assert done.stdout.strip() == f"{folder}/d.h5: 40 train, 8 valid, 10 test images of 36x36 pixels"
     return folder
 
 
