@@ -63,14 +63,13 @@ def verify(
         raise click.UsageError("--voice cannot be combined with --against, which compares the voice cpu")
     if conventions and not against:
         raise click.UsageError("--conventions needs --against")
-    if target is None:
-        check_folder(out)
     if target is not None:
         passed = _own(target, shapes, dtype or ("float64",), seed or 0, exclude_kinks)
-    elif against:
-        passed = _beside(against, only, dtype, conventions, out, quiet)
     else:
-        passed = _all(only, voice, dtype, out, quiet)
+        check_folder(out)
+        passed = (
+            _beside(against, only, dtype, conventions, out, quiet) if against else _all(only, voice, dtype, out, quiet)
+        )
     if not passed:
         raise SystemExit(1)
 
