@@ -130,6 +130,15 @@ def test_hstn_begins_with_the_run_of_its_row(place, tmp_path):
         np.testing.assert_array_equal(hstn.localisation.state()[name], array)
 
 
+def test_evaluate_judges_on_the_pairs_of_the_table(place, table, tmp_path):
+    network = table[0] / "hstn" / "seed-0" / "best.h5"
+    run("evaluate", network, "--images", place / "images", "--json", tmp_path / "r.json")
+    (judged,) = json.loads((tmp_path / "r.json").read_text())
+    (row,) = (row for row in facts_of(table[0])["rows"] if row["row"] == "hstn")
+    assert judged["images"] == 2
+    assert judged["flow_epe"] == pytest.approx(row["runs"][0]["flow_epe"], rel=1e-6)
+
+
 def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_path):
     folder = shutil.copytree(table[0], tmp_path / "t")
     config, error = configuration.read(folder / "table2.toml"), facts_of(folder)["rows"][-1]["image_epe_75"]["mean"]

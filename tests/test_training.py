@@ -296,6 +296,30 @@ def test_evaluation_does_not_depend_on_the_batches(batch_size):
     assert found.images_per_second > 0
 
 
+def test_the_speed_of_an_evaluation_is_that_of_the_network(monkeypatch):
+    """By a clock that the network moves on by half a second an image, and the making of images by ten."""
+    clock = [0.0]
+
+    class Slow(Toy):
+        def run(self, images):
+            clock[0] += 0.5 * len(images)
+            return super().run(images)
+
+    class Made:
+        def __init__(self, dataset):
+            self.dataset = dataset
+
+        def __len__(self):
+            return len(self.dataset)
+
+        def batch(self, indices, epoch=0):
+            clock[0] += 10.0 * len(indices)
+            return self.dataset.batch(indices, epoch)
+
+    monkeypatch.setattr("hstn_ref.evaluation.time.perf_counter", lambda: clock[0])
+    assert evaluate(Slow(), Made(toy_data().test), batch_size=7).images_per_second == 2.0
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_evaluation_leaves_the_mode_and_records_nothing(training):
     class Recorded(Toy):

@@ -57,6 +57,11 @@ class RowConfig:
     training: Mapping[str, Any] = field(default_factory=dict)
     localisation_from: str | None = None
 
+    def pretraining(self, source: str | None) -> PretrainingConfig:
+        """The first stage of its runs: `source`, the checkpoint of the row that they begin with, or none."""
+        begins_afresh = self.model == "hstn" and source is None
+        return PretrainingConfig(0 if begins_afresh else None, source)
+
 
 @dataclass(frozen=True)
 class TableConfig:
@@ -80,10 +85,9 @@ class TableConfig:
         """The configuration of one run; `source` is the checkpoint of the row that it begins with."""
         row = self.rows[name]
         _, training = build_row(name, row, self.options, self.training, seed)
-        begins_afresh = row.model == "hstn" and row.localisation_from is None
-        pretraining = PretrainingConfig(0 if begins_afresh else None, source)
         options = {**self.options, **row.options}
-        return RunConfig(self.threads, self.data, ModelConfig(row.model, options=options), training, pretraining)
+        model = ModelConfig(row.model, options=options)
+        return RunConfig(self.threads, self.data, model, training, row.pretraining(source))
 
     def select(self, only: Iterable[str]) -> list[str]:
         """The names of rows, with those they begin with, in the order of the table; all for none."""

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from hstn_ref import models
-from hstn_ref.config import ConfigError, TrainingConfig, read_as, suggestion
+from hstn_ref.config import ConfigError, DataConfig, ModelConfig, RunConfig, TrainingConfig, read_as, suggestion
 from hstn_ref.data import DataSplits, open_pairs
 from hstn_ref.deformation import Deformation
 from hstn_ref.table1.configuration import RowConfig as NetworkRow
@@ -104,6 +104,16 @@ class TableConfig:
         size = (self.data.image_size, self.data.image_size)
         options = {"task": "align", "image_size": size, "channels": self.data.channels, **self.options}
         return build_row(name, self.rows[name], options, self.training, seed)
+
+    def run(self, name: str, seed: int, source: str | None = None) -> RunConfig:
+        """The configuration of one training; `source` is the checkpoint of the row that it begins with."""
+        model, training = self.network(name, seed)
+        pairs = self.data
+        data = DataConfig(
+            pairs.source, pairs.seed, size=model.image_size, pairs=pairs.pairs, deformation=pairs.deformation
+        )
+        network = ModelConfig(model.name, options=model.options)
+        return RunConfig(self.threads, data, network, training, self.rows[name].pretraining(source))
 
     def select(self, only: Iterable[str]) -> list[str]:
         """The names of rows, with those they begin with, in the order of the table; all for none."""

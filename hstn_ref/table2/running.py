@@ -1,7 +1,7 @@
 """The runs of Table 2, one at a time, each in a folder of its own.
 
     table2.toml             the configuration
-    affine_stn/seed-0/      a training: checkpoint.h5, best.h5, history.jsonl as in runs.py, and result.json
+    affine_stn/seed-0/      a training: config.toml, checkpoint.h5, best.h5, history.jsonl as in runs.py, result.json
     brox/seed-0/            a flow: result.json alone
     table2.md, table2.json, alignments.png     the report, see report.py
 
@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from hstn_ref import config as configuration
-from hstn_ref import machine
+from hstn_ref import machine, runs
 from hstn_ref.checkpoint import load_model
 from hstn_ref.data import DataSplits
 from hstn_ref.files import write_bytes
-from hstn_ref.runs import RESULT, copy_localisation
 from hstn_ref.table1 import running
 from hstn_ref.table1.running import folder_of
 from hstn_ref.table2.configuration import TableConfig
@@ -69,7 +68,7 @@ def train(
             "commit": machine.commit(),
             "machine": machine.describe(),
         }
-        write_bytes(folder_of(out, row, seed) / RESULT, (json.dumps(found, indent=2) + "\n").encode())  # the last
+        write_bytes(folder_of(out, row, seed) / runs.RESULT, (json.dumps(found, indent=2) + "\n").encode())  # the last
 
     wanted = config.runs(only, seeds)
     return running.in_turn(wanted, out, run, reduced=config.reduced, quiet=quiet, on_finished=on_finished)
@@ -86,8 +85,9 @@ def _train_one(config: TableConfig, data: DataSplits, out: Path, row: str, seed:
     folder = folder_of(out, row, seed)
     source = running.localisation_source(out, config.rows[row].localisation_from, seed)
     model, training = config.network(row, seed)
+    configuration.write(config.run(row, seed, source), folder / runs.CONFIG)
     if source is not None and not (folder / CHECKPOINT).exists():
-        copy_localisation(load_model(source), model)
+        runs.copy_localisation(load_model(source), model)
     result = fit(model, data, **asdict(training), folder=folder, resume=True, quiet=quiet)
     best = load_model(folder / BEST)
     return {
