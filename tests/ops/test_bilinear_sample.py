@@ -10,18 +10,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from autodiff import Tensor, check, grad, use
 from autodiff.ops.bilinear_sample import BORDERS, bilinear_sample, cpu, reference, splat
 
+from ..arrays import LAYOUTS, laid_out
+
 VOICES = {"reference": reference, "cpu": cpu}
 DTYPES = [np.float32, np.float64]
 ATOL = {
     np.float32: 2e-5,
     np.float64: 1e-9,
 }  # sums of 4 products of size 10; the oracle divides its rounding by 2^-20
-LAYOUTS = [
-    lambda x: x,
-    np.asfortranarray,
-    lambda x: x[..., ::-1].copy()[..., ::-1],
-    lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
-]
 ORDERS = [(0, 0), (1, 0), (0, 1), (1, 1)]
 
 every_voice = pytest.mark.parametrize("voice", VOICES)
@@ -43,7 +39,7 @@ def problems(draw, dtype=np.float64, layouts=LAYOUTS[:1]):
         rng.integers(-48, 49, (N, 2, I, J)) / 4,
         rng.standard_normal((N, C, I, J)),
     )
-    return [draw(st.sampled_from(layouts))(a.astype(dtype)) for a in arrays]
+    return [laid_out(a.astype(dtype), draw(st.sampled_from(layouts))) for a in arrays]
 
 
 def off_kinks(shape, seed=0, reach=6):
