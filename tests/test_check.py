@@ -240,6 +240,18 @@ def test_the_complex_step_does_not_judge_what_is_not_analytic(fun, reason):
     assert reason in check.report(fun, Y).skipped["complex step"]
 
 
+@pytest.mark.parametrize("run", check.CHECKS)
+def test_numbers_and_lists_are_checked_as_arrays(run):
+    run(lambda x, y: ops.exp(x * y), 0.5, [0.25, -1.0])
+
+
+@pytest.mark.parametrize("run", check.CHECKS)
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, complex])
+def test_what_has_no_gradient_is_refused(run, dtype):
+    with pytest.raises(TypeError, match=f"check: input 1 has dtype {np.dtype(dtype)}, expected float32 or float64"):
+        run(lambda x, y: x * y, X, Y.astype(dtype))
+
+
 def test_complex_numbers_stay_forbidden_outside_of_a_check():
     check.complex_step(lambda x: ops.relu(x), Y)
     with pytest.raises(TypeError, match="complex128"):

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from .explain import explain
-from .gradients import cotangent, exact, gradients_of, jacobian_of
+from .gradients import cotangent, exact, gradients_of, inputs_of, jacobian_of
 from .results import DoesNotApply, Report, Result, units_in_the_last_place
 from .slopes import Arrays, Fun, Slope, central, jacobian, off_kinks, smallest_step
 from .slopes import complex_step as complex_slope
@@ -39,6 +39,7 @@ def vjp(
     Raises CheckFailure, an AssertionError, for the first input that fails, ValueError for unknown options.
     """
     _check_options(mode, kinks)
+    arrays = inputs_of(arrays)
     u, wide, inputs = _prepared(fun, arrays, kinks, eps, seed)
     report = Report()
     for i, (g, v, good) in enumerate(inputs):
@@ -70,6 +71,7 @@ def complex_step(
     Raises CheckFailure as `vjp` does.
     """
     _check_options("directional", kinks)
+    arrays = inputs_of(arrays)
     u, wide, inputs = _prepared(fun, arrays, kinks, None, seed)
     report = Report()
     for i, (g, v, good) in enumerate(inputs):

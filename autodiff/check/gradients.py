@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,15 @@ import numpy as np
 from ..tensor import Tensor, grad
 from .results import CheckFailure, Result
 from .slopes import Arrays, Fun, evaluate
+
+
+def inputs_of(arrays: Iterable[Any]) -> tuple[np.ndarray, ...]:
+    """What a check was given, numbers and lists too, as arrays. Raises TypeError for those that have no gradient."""
+    inputs = tuple(np.asarray(a) for a in arrays)
+    for i, a in enumerate(inputs):
+        if np.result_type(a.dtype) not in (np.float32, np.float64):  # of either byte order
+            raise TypeError(f"check: input {i} has dtype {a.dtype}, expected float32 or float64")
+    return inputs
 
 
 def gradients_of(fun: Fun, arrays: Arrays, u: np.ndarray) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..kinks import Sides, between
 from ..tensor import Tensor, grad
 from .first_order import TOLERANCES, vjp
-from .gradients import cotangent, exact, gradients_of
+from .gradients import cotangent, exact, gradients_of, inputs_of
 from .results import CheckFailure, DoesNotApply, Report, Result, units_in_the_last_place
 from .slopes import SHRINK, Arrays, Fun, along, evaluate, largest_step, magnitude, smallest_step
 
@@ -26,7 +26,7 @@ def adjoint(
     `kinks` says. `rtol` is 1e-12 (float32: 1e-5) unless given.
     Raises CheckFailure if they differ, DoesNotApply if the gradient is not built from ops.
     """
-    rng = np.random.default_rng(seed)
+    arrays, rng = inputs_of(arrays), np.random.default_rng(seed)
     report = Report()
     for i, a in enumerate(arrays):
         tolerance = EXACT[np.result_type(a.dtype)] if rtol is None else rtol
@@ -67,7 +67,7 @@ def second_order(
     looks for the input, and has the options of `vjp`. The symmetry is relative to the products H v and H w.
     Raises CheckFailure as `vjp` does, DoesNotApply if the gradient is not built from ops.
     """
-    rng = np.random.default_rng(seed)
+    arrays, rng = inputs_of(arrays), np.random.default_rng(seed)
     u = cotangent(fun, arrays, rng)
     _check_twice(fun, arrays, u)
     v, w = ([rng.standard_normal(a.shape) * magnitude(a) for a in arrays] for _ in range(2))
@@ -109,7 +109,7 @@ def taylor(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -
     the slope stays below 2 or 3, at most 0.2. Raises CheckFailure if one is too flat; without a Hessian
     (`from_numpy`) only the first is checked. On a kink no slope is 3; kinks="exclude" then raises DoesNotApply.
     """
-    rng = np.random.default_rng(seed)
+    arrays, rng = inputs_of(arrays), np.random.default_rng(seed)
     wide = exact(fun, arrays)
     u = cotangent(fun, wide, rng)
     gradients = gradients_of(fun, wide, u)
