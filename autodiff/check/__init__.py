@@ -28,7 +28,7 @@ cross a kink when moved alone are left out of the direction, and the result says
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -44,6 +44,7 @@ __all__ = [
     "Report",
     "Result",
     "adjoint",
+    "collect",
     "complex_step",
     "from_numpy",
     "report",
@@ -57,18 +58,32 @@ CHECKS: tuple[Callable[..., Report], ...] = (vjp, complex_step, adjoint, second_
 
 
 def report(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -> Report:
-    """Run all checks; one result a check and input, of a check that fails the failure alone, with its cause.
+    """Run all checks; one result a check and input. What does not apply to fun, the complex step or derivatives of
+    second order, is in `.skipped`.
 
-    Raises nothing on a failure.
-
-    What does not apply to fun, the complex step or derivatives of second order, is in `.skipped`.
+    Raises CheckFailure after all have been run if one failed: its message is that of the first failure, and the table
+    of all results, which `.report` has too.
     """
-    found = Report()
+    found, failures = _run_all(fun, arrays, seed, kinks)
+    if failures:
+        raise CheckFailure(f"{failures[0]}\n{found}", failures[0].result, found)
+    return found
+
+
+def collect(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -> Report:
+    """As `report`, but a failure raises nothing: it is in the Report, and `.passed` is False."""
+    return _run_all(fun, arrays, seed, kinks)[0]
+
+
+def _run_all(fun: Fun, arrays: Sequence[np.ndarray], seed: int, kinks: str) -> tuple[Report, list[CheckFailure]]:
+    """All results, of a check that fails the failure alone; and the failures."""
+    found, failures = Report(), []
     for check in CHECKS:
         try:
             found += check(fun, *arrays, seed=seed, kinks=kinks)
         except CheckFailure as failure:
             found.append(failure.result)
+            failures.append(failure)
         except DoesNotApply as reason:
             found.skipped[check.__name__.replace("_", " ")] = str(reason)
-    return found
+    return found, failures

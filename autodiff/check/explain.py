@@ -21,9 +21,7 @@ def explain(
 
     `good` masks the elements to be judged.
     """
-    places = np.flatnonzero(good)
-    if len(places) > MOST:
-        places = places[np.linspace(0, len(places) - 1, SAMPLE).astype(int)]
+    places = sample(np.flatnonzero(good))
     if not len(places):
         return CheckFailure(str(result), result)
     slopes = [central(fun, arrays, i, unit(arrays[i], [int(p)]), u, step) for p in places]
@@ -33,7 +31,8 @@ def explain(
     value, expected = float(seen.g.ravel()[worst]), float(seen.d.ravel()[worst])
     where = tuple(int(k) for k in np.unravel_index(places[worst], g.shape))
     cause = next(filter(None, (hypothesis(seen) for hypothesis in HYPOTHESES)), "the formula is wrong")
-    kink = _described_kink(seen, worst)
+    before, after, kinked = seen.sides([places[worst]])
+    kink = f"a kink is near: slopes {before:.6g} before and {after:.6g} after" if kinked else "no kink is near"
     ulps = units_in_the_last_place(value, expected, g.dtype)
     relative = abs(value - expected) / max(abs(value), abs(expected), 1e-300)
     message = (
@@ -44,6 +43,30 @@ def explain(
     return CheckFailure(message, result)
 
 
-def _described_kink(seen: Evidence, worst: int) -> str:
-    before, after, kinked = seen.sides([seen.places[worst]])
-    return f"a kink is near: slopes {before:.6g} before and {after:.6g} after" if kinked else "no kink is near"
+def sample(places: np.ndarray) -> np.ndarray:
+    """All of the elements, or some of many."""
+    if len(places) <= MOST:
+        return places
+    return places[np.linspace(0, len(places) - 1, SAMPLE).astype(int)]
+
+
+def differ(
+    fun: Fun,
+    arrays: Arrays,
+    u: np.ndarray,
+    result: Result,
+    place: int,
+    names: tuple[str, str],
+    values: tuple[float, float],
+) -> CheckFailure:
+    """The failure of `result`, whose cause is known: `names`, which ought to be equal, are not at an element."""
+    i = result.input
+    where = tuple(int(k) for k in np.unravel_index(place, arrays[i].shape))
+    near = central(fun, arrays, i, unit(arrays[i], [place]), u).kinks
+    kink = "a kink is near" if near else "no kink is near"
+    value, expected = values
+    message = (
+        f"{result.check}: input {i}, element {where} of shape {arrays[i].shape}: {names[0]} {value:.10g}, {names[1]} "
+        f"{expected:.10g}; {kink}; likely cause: {result.cause}"
+    )
+    return CheckFailure(message, replace(result, value=value, expected=expected, index=where))

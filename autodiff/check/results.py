@@ -90,11 +90,11 @@ class Report(list[Result]):
 
 
 class CheckFailure(AssertionError):
-    """A check failed; `.result` is what it found."""
+    """A check failed; `.result` is what it found, and `.report` what all checks found, if all were run."""
 
-    def __init__(self, message: str, result: Result):
+    def __init__(self, message: str, result: Result, report: Report | None = None):
         super().__init__(message)
-        self.result = result
+        self.result, self.report = result, report
 
 
 class DoesNotApply(ValueError):

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..kinks import Sides, between
 from ..tensor import Tensor, grad
+from .evidence import unit
+from .explain import differ, sample
 from .first_order import TOLERANCES, vjp
 from .gradients import cotangent, exact, gradients_of, inputs_of
 from .results import CheckFailure, DoesNotApply, Report, Result, units_in_the_last_place
@@ -47,7 +49,7 @@ def adjoint(
         if not result.passed:
             cause = "J^T u has a vjp that is not J: a linear map and its adjoint must be each other's vjp"
             result = replace(result, cause=cause)
-            raise CheckFailure(f"{result}: <J v, u> = {left:.17g}, <v, J^T u> = {right:.17g}", result)
+            raise _explain_adjoint(fun, arrays, transposed, start, backward, u, result)
         report.append(result)
     return report
 
@@ -96,7 +98,7 @@ def second_order(
     if not symmetry.passed:
         cause = "the first derivatives belong to no common function, or one of their vjps is wrong"
         symmetry = replace(symmetry, cause=cause)
-        raise CheckFailure(f"{symmetry}: <w, H v> = {left:.17g}, <v, H w> = {right:.17g}", symmetry)
+        raise _explain_symmetry(fun, arrays, u, v, Hv, symmetry)
     report.append(symmetry)
     return report
 
@@ -180,6 +182,32 @@ def _derivative(fun: Fun, u: np.ndarray, direction: Sequence[np.ndarray]) -> Fun
         return total
 
     return derivative
+
+
+def _explain_adjoint(fun, arrays, transposed, start, backward, u, result) -> CheckFailure:
+    """The element e of the input at which <J e, u> and (J^T u) e differ most."""
+    a = arrays[result.input]
+    places = sample(np.arange(a.size))
+    columns = np.zeros(len(places))
+    if transposed.requires_grad:
+        columns[:] = [_dot(grad(transposed, start, gy=unit(a, [p]).astype(a.dtype)).data, u) for p in places]
+    rows = backward.ravel()[places]
+    worst = int(np.abs(columns - rows).argmax())
+    values = float(columns[worst]), float(rows[worst])
+    return differ(fun, arrays, u, result, int(places[worst]), ("<J e, u>", "J^T u"), values)
+
+
+def _explain_symmetry(fun, arrays, u, v, Hv, result) -> CheckFailure:
+    """The element at which H v, swept from the gradient, and the difference of gradients along v are furthest apart."""
+    wide, h = exact(fun, arrays), float(np.finfo(np.float64).eps) ** (1 / 3)
+    plus, minus = (gradients_of(fun, [a + s * h * d for a, d in zip(wide, v, strict=True)], u) for s in (1, -1))
+    slopes = [(p - m) / (2 * h) for p, m in zip(plus, minus, strict=True)]
+    distances = [np.abs(swept - slope).max(initial=0) for swept, slope in zip(Hv, slopes, strict=True)]
+    i = int(np.argmax(distances))
+    place = int(np.abs(Hv[i] - slopes[i]).argmax())
+    values = float(Hv[i].ravel()[place]), float(slopes[i].ravel()[place])
+    result = replace(result, input=i)
+    return differ(fun, arrays, u, result, place, ("H v of the tape", "slope of the gradient along v"), values)
 
 
 def _check_twice(fun: Fun, arrays: Arrays, u: np.ndarray) -> None:

@@ -34,7 +34,7 @@ def conv_transpose2d(
     x, weight = as_tensor(x), as_tensor(weight)
     bias = None if bias is None else as_tensor(bias)
     check_operands("conv_transpose2d", x, weight, bias, weight_axes=(0, 1))
-    stride, padding = normal_options("conv_transpose2d", weight.shape, stride, padding)
+    stride, padding = normal_options("conv_transpose2d", weight.shape[2:], stride, padding)
     extra = normal_pair("conv_transpose2d", "output_padding", output_padding, least=0)
     if extra[0] >= stride[0] or extra[1] >= stride[1]:
         raise ValueError(f"conv_transpose2d: output_padding {extra} must be below stride {stride}")

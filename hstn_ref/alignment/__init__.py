@@ -109,11 +109,12 @@ def optimised(
 
 def _check_found(found: Alignment, *, last: str) -> None:
     """Raise ValueError where, by what the `last` engine found, the images do not seem to show the same."""
+    facts = f"(residual {found.residual:.3g}, before {found.residual_before:.3g}; folds in {found.folding:.1%})"
     overlap = 1 - found.outside.mean()
     if overlap < OVERLAP:
         raise ValueError(
             f"align: no alignment was found, only {overlap:.0%} of the target would lie inside the source, expected "
-            f"{OVERLAP:.0%}"
+            f"{OVERLAP:.0%} {facts}"
         )
     wrong = []
     if found.folding > FOLDING and last != "sift_flow":  # its whole pixels always fold somewhere
@@ -125,8 +126,8 @@ def _check_found(found: Alignment, *, last: str) -> None:
     if wrong:
         advice = "" if last == "optimise" else "; if they do, refine the motion, or let the engine optimise find it"
         raise ValueError(
-            f"align: no alignment was found, {' and '.join(wrong)} (residual {found.residual:.3g}, before "
-            f"{found.residual_before:.3g}); do both images show the same, in the same unit?{advice}"
+            f"align: no alignment was found, {' and '.join(wrong)} {facts}; do both images show the same, in the same "
+            f"unit?{advice}"
         )
 
 

@@ -84,7 +84,7 @@ def _own(target: str, shapes: Sequence[str], dtypes: Sequence[str], seed: int, e
     for name in dtypes:
         with user_op.faults_named(target, module):
             arrays = user_op.inputs(module, shapes, seed, name)
-            report = check.report(fun, *arrays, seed=seed, kinks="exclude" if exclude_kinks else "count")
+            report = check.collect(fun, *arrays, seed=seed, kinks="exclude" if exclude_kinks else "count")
         click.echo(f"{target}, {name}, inputs {', '.join(str(a.shape) for a in arrays)}")
         click.echo(report)
         passed &= report.passed

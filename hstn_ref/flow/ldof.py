@@ -5,9 +5,9 @@
          + beta sum_p  rho(p) Psi( |w(p) - w1(p)|^2 )                                                     (1)
 
 The first two lines are those of brox.py, with Psi apart. The third holds the motion near matches w1 of descriptors,
-found beforehand (matching.py), at most 40 pixels away along both axes; rho is how much one trusts a match. What is
-small and moves far vanishes from the coarse levels of a pyramid, and no warping brings it back: the matches do, as far
-as they reach.
+found beforehand (matching.py), at most 40 pixels away along both axes, 80 in large images; rho is how much one trusts a
+match. What is small and moves far vanishes from the coarse levels of a pyramid, and no warping brings it back: the
+matches do, as far as they reach.
 
 alpha = 30, beta = 300, gamma = 5, eta = 0.95, and a coarsest level of 15 pixels, as in the authors' program, which
 sums over three channels where variational.py takes the mean: Psi of a sum is sqrt(3) times that of a mean, so alpha

@@ -119,7 +119,11 @@ class Network(Module):
             raise ValueError(f"{owner}: images {images.shape}, expected (N, {', '.join(map(str, expected))})")
         if len(images) == 0:
             raise ValueError(f"{owner}: empty batch, images have shape {images.shape}")
-        return images if images.dtype == self.dtype else Tensor(images.data.astype(self.dtype))
+        if images.dtype == self.dtype:
+            return images
+        if images.requires_grad:  # a cast would cut the graph
+            raise TypeError(f"{owner}: images with a gradient have dtype {images.dtype}, expected {self.dtype}")
+        return Tensor(images.data.astype(self.dtype))
 
 
 def feature_size(

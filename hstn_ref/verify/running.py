@@ -54,7 +54,7 @@ def verify(
         report(f"{case.name}, {voice}, {dtype}", done, len(runs))
         with use(voice):
             fun, arrays = subject(case, dtype)
-            found = check.report(fun, *arrays) if isinstance(case, Case) else _network(fun, arrays)
+            found = check.collect(fun, *arrays) if isinstance(case, Case) else _network(fun, arrays)
         if found.skipped:
             raise ValueError(f"verify: {case.name}, {voice}, {dtype}: not checked by {found.skipped}")
         kind = "op" if isinstance(case, Case) else "model"
@@ -80,8 +80,8 @@ def subject(case: Case | ModelCase, dtype: str) -> tuple[Callable[..., Any], lis
 
 def _network(fun: Callable[..., Any], arrays: list[np.ndarray]) -> Report:
     """All parameters together, which is quick; one by one if that fails, to find the one."""
-    found = check.report(*check.together(fun, *arrays))
-    return found if found.passed else check.report(fun, *arrays)
+    found = check.collect(*check.together(fun, *arrays))
+    return found if found.passed else check.collect(fun, *arrays)
 
 
 def worst(rows: Iterable[Row], check: str) -> Row | None:

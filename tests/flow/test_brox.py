@@ -52,6 +52,16 @@ def test_sift_flow_finds_whole_shifts_exactly(shift, channels):
     np.testing.assert_array_equal(inside(motion, 24), np.broadcast_to(np.reshape(shift, (2, 1, 1)), (2, 32, 48)))
 
 
+@pytest.mark.parametrize(
+    ("shift", "rows", "columns"),
+    [((50, -40), slice(56, 184), slice(8, 126)), ((-79, 10), slice(8, 166), slice(95, 184))],
+)
+def test_sift_flow_finds_long_whole_shifts_exactly(shift, rows, columns):
+    """Where the source shows what the target does, and half a descriptor from there."""
+    found = sift_flow(*shifted((192, 192), shift))[:, rows, columns]
+    np.testing.assert_array_equal(found, np.broadcast_to(np.reshape(shift, (2, 1, 1)), found.shape))
+
+
 def turned(motion):
     """A motion of transposed images."""
     return motion[::-1].transpose(0, 2, 1)

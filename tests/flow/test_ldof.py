@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hstn_ref.flow import brox, ldof
 from hstn_ref.flow.ldof import BETA, normalised, splat_matches
-from hstn_ref.flow.matching import _best, descriptors, find_matches, interesting
+from hstn_ref.flow.matching import _best, descriptors, find_matches, interesting, search_radius
 from hstn_ref.flow.variational import constancies
 
 from .samples import inside, shifted
@@ -24,6 +24,21 @@ def test_what_is_small_and_moves_far_is_found():
     there = (slice(None), slice(43, 61), slice(25, 43))
     assert abs(ldof(source, target)[there] - np.reshape([30, 0], (2, 1, 1))).mean() < 2
     assert abs(brox(source, target)[there] - np.reshape([30, 0], (2, 1, 1))).mean() > 10
+
+
+@pytest.mark.parametrize(
+    ("shape", "radius"), [((15, 400), 40), ((128, 500), 40), ((192, 192), 60), ((256, 300), 80), ((2000, 1000), 80)]
+)
+def test_the_window_grows_with_the_image(shape, radius):
+    assert search_radius(*shape) == radius
+
+
+def test_the_largest_motion_of_a_large_image_is_found():
+    """80 pixels, where the overlap is two thirds of the image."""
+    source, target = shifted((256, 256), (79, -76))
+    w = ldof(source, target)
+    there = (slice(None), slice(90, 240), slice(16, 160))
+    assert abs(w[there] - np.reshape([79, -76], (2, 1, 1))).max() < 0.1
 
 
 def test_matches_of_a_shift():

@@ -73,6 +73,18 @@ def test_parameter_counts_of_the_flow_generator(base, depth, convs, parameters):
     assert count(FlowGenerator(1, base, depth, convs, rng=np.random.default_rng(0))) == parameters
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_images_have_a_gradient_or_are_refused(name):
+    """Not cast to the network's dtype, which would cut it in silence."""
+    model = build(name, **SMALL).eval()
+    images = Tensor(digits(dtype=np.float32), requires_grad=True)
+    model(images).sum().backward()
+    assert images.grad.data.any()
+    with pytest.raises(TypeError, match="images with a gradient have dtype float64, expected float32"):
+        model(Tensor(digits(), requires_grad=True))
+    assert model(digits()).dtype == np.float32  # without a gradient any floating dtype will do
+
+
 def test_a_spatial_transformer_starts_as_the_identity():
     images = digits((2, 1, 60, 60), dtype=np.float32)
     for model in (AffineSTN(), HSTN("tiny")):

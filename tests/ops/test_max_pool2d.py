@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import maximum_filter
 
 from autodiff import Tensor, check, grad, use
 from autodiff.ops.max_pool2d import cpu, max_pool2d, reference
@@ -166,6 +167,17 @@ def test_a_remainder_of_rows_and_columns_is_left_out(voice):
         assert_array_equal(max_pool2d(x, (5, 3), stride=(1, 4)).data[0, 0], [[30, 34]])
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, (4, 1), (5, 2)])
+def test_same_keeps_the_size(size):
+    """The pixel of the window's centre, above and left of it for an even window, as in conv2d, from SciPy's filter."""
+    x = np.random.default_rng(0).standard_normal((1, 2, 7, 6))
+    y = max_pool2d(x, size, stride=1, padding="same").data
+    windows = size if isinstance(size, tuple) else (size, size)
+    origin = [-((n + 1) % 2) for n in windows]  # SciPy has the extra row of an even window at the top
+    expected = maximum_filter(x, (1, 1, *windows), origin=(0, 0, *origin), mode="constant", cval=-np.inf)
+    assert_array_equal(y, expected)
+
+
 @pytest.mark.parametrize("padding", [1, (1, 1), ((1, 1), (1, 1)), (1, (1, 1))])
 def test_ways_to_write_the_same_padding(padding):
     x = distinct((1, 1, 4, 4))
@@ -204,6 +216,8 @@ def test_dtype_is_kept_through_the_tape():
         ((1, 1, 5, 5), 2, {"stride": 0}, ["stride"]),
         ((1, 1, 5, 5), 2, {"stride": (1, 2, 3)}, ["stride", "(1, 2, 3)"]),
         ((1, 1, 5, 5), 2, {"padding": -1}, ["padding", "-1"]),
+        ((1, 1, 5, 5), 2, {"padding": "same"}, ['"same" needs stride 1', "(2, 2)"]),
+        ((1, 1, 5, 5), 2, {"padding": "valid"}, ["'valid'", 'ints or "same"']),
         ((1, 1, 5, 5), 2, {"padding": (1, 1, 1)}, ["padding", "(1, 1, 1)"]),
     ],
 )

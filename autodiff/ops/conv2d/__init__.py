@@ -36,7 +36,7 @@ def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0, rectify: 
     x, weight = as_tensor(x), as_tensor(weight)
     bias = None if bias is None else as_tensor(bias)
     check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
-    stride, padding = normal_options("conv2d", weight.shape, stride, padding)
+    stride, padding = normal_options("conv2d", weight.shape[2:], stride, padding)
     _check_kernel_fits(x.shape, weight.shape, padding)
 
     kernels = backend.choose(__name__, x.data)
@@ -110,15 +110,15 @@ def check_operands(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, weig
         raise ValueError(f"{op}: bias {bias.shape}, weight {filters} expects ({filters[outputs]},)")
 
 
-def normal_options(op: str, weight_shape: tuple[int, ...], stride: Any, padding: Any) -> tuple[Pair, Padding]:
-    """stride as (down, right) and padding as ((top, bottom), (left, right))."""
+def normal_options(op: str, kernel: tuple[int, ...], stride: Any, padding: Any) -> tuple[Pair, Padding]:
+    """stride as (down, right) and padding as ((top, bottom), (left, right)), for a kernel (rows, columns)."""
     stride = normal_pair(op, "stride", stride, least=1)
     if isinstance(padding, str):
         if padding != "same":
             raise ValueError(f'{op}: padding {padding!r}, expected ints or "same"')
         if stride != (1, 1):
             raise ValueError(f'{op}: padding "same" needs stride 1, got stride {stride}')
-        return stride, tuple(((k - 1) // 2, k // 2) for k in weight_shape[2:])  # type: ignore[return-value]
+        return stride, tuple(((k - 1) // 2, k // 2) for k in kernel)  # type: ignore[return-value]
     rows, cols = (padding, padding) if _is_int(padding) else _two(op, "padding", padding)
     return stride, (normal_pair(op, "padding", rows, least=0), normal_pair(op, "padding", cols, least=0))
 

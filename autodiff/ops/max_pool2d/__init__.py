@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ... import backend, kinks
 from ...tensor import Array, Tensor, as_tensor, check_dtypes, record
-from ..conv2d import normal_pair
+from ..conv2d import normal_options, normal_pair
 
 Pair = int | tuple[int, int]
 
@@ -14,14 +14,15 @@ def max_pool2d(
     size: Pair,
     *,
     stride: Pair | None = None,
-    padding: Pair | tuple[tuple[int, int], tuple[int, int]] = 0,
+    padding: str | Pair | tuple[tuple[int, int], tuple[int, int]] = 0,
 ) -> Tensor:
     """The maximum over windows of `size` pixels, `stride` apart: equation (1).
 
     x (N, C, H, W) -> (N, C, I, J) with I = (H + top + bottom - rows) // stride + 1 and J likewise.
 
     `size` and `stride` are an int or a pair (rows, columns); the stride is the size unless given. `padding`
-    is an int, a pair (rows, columns) or ((top, bottom), (left, right)); it counts as -inf and never wins.
+    is an int, a pair (rows, columns), ((top, bottom), (left, right)) or, for stride 1, "same", a result of the images'
+    size as in conv2d; it counts as -inf and never wins.
     Rows and columns that fill no window are left out. Of equal pixels the first in row-major order of the
     window wins and gets the gradient; a NaN in a window is its maximum.
 
@@ -30,9 +31,7 @@ def max_pool2d(
     x = as_tensor(x)
     check_dtypes("max_pool2d", x)
     size = normal_pair("max_pool2d", "size", size, least=1)
-    stride = size if stride is None else normal_pair("max_pool2d", "stride", stride, least=1)
-    rows, columns = padding if isinstance(padding, (tuple, list)) and len(padding) == 2 else (padding, padding)
-    pads = tuple(normal_pair("max_pool2d", "padding", pad, least=0) for pad in (rows, columns))
+    stride, pads = normal_options("max_pool2d", size, size if stride is None else stride, padding)
     if x.ndim != 4:
         raise ValueError(f"max_pool2d: images have shape {x.shape}, expected (N, C, H, W)")
     (top, bottom), (left, right) = pads
