@@ -58,7 +58,7 @@ class TrainingConfig:
     """
 
     epochs: int = 150
-    batch_size: int = 64
+    batch_size: int = 128
     lr: float = 1e-4
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     schedule: str = "plateau"

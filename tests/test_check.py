@@ -281,7 +281,7 @@ def test_the_complex_step_does_not_judge_what_is_not_analytic(fun, reason):
 
 @pytest.mark.parametrize("run", check.CHECKS)
 def test_numbers_and_lists_are_checked_as_arrays(run):
-    run(lambda x, y: ops.exp(x * y), 0.5, [0.25, -1.0])
+    assert run(lambda x, y: ops.exp(x * y), 0.5, [0.25, -1.0]).passed
 
 
 @pytest.mark.parametrize("run", check.CHECKS)

@@ -6,6 +6,14 @@ value of the image at p + motion(p).
 
 from .affine import affine_motion, compose_theta, identity_theta, inverse_theta
 from .composition import NotConverged, compose, inverse, inverse_residual
+from .conventions import (
+    from_dense_image_warp,
+    from_grid_sample,
+    from_voxelmorph,
+    to_dense_image_warp,
+    to_grid_sample,
+    to_voxelmorph,
+)
 from .jacobian import folding_fraction, jacobian_determinant
 from .thin_plate_spline import control_points, tps_motion
 
@@ -16,10 +24,16 @@ __all__ = [
     "compose_theta",
     "control_points",
     "folding_fraction",
+    "from_dense_image_warp",
+    "from_grid_sample",
+    "from_voxelmorph",
     "identity_theta",
     "inverse",
     "inverse_residual",
     "inverse_theta",
     "jacobian_determinant",
+    "to_dense_image_warp",
+    "to_grid_sample",
+    "to_voxelmorph",
     "tps_motion",
 ]

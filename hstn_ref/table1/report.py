@@ -120,6 +120,7 @@ def markdown(facts: dict[str, Any], drawn: dict[str, str]) -> str:
         "Accuracy and cross entropy are of the test images, the mean over the seeds, ± their standard deviation where",
         "there are several; the network of each run is the one of the highest validation accuracy. Hours are of",
         "training and validation, for a row that begins with another without that one.",
+        *_clutter(facts),
         "",
         *flows.markdown(facts["flows"]),
         *(line for file, caption in drawn.items() for line in (f"![{caption}]({file})", "")),
@@ -132,6 +133,21 @@ def markdown(facts: dict[str, Any], drawn: dict[str, str]) -> str:
         *origins(facts),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _clutter(facts: dict[str, Any]) -> list[str]:
+    """Whether the canvases of the training are those of the paper, a fixed set, or more."""
+    if all(run["data"].get("kind") != "cluttered digits" for run in _finished(facts)):
+        return []  # of a file, or nothing
+    if facts["configuration"]["data"]["fresh"]:
+        return [
+            "Every epoch of the training has new clutter around the same digits, the paper's a fixed set of canvases."
+        ]
+    return ["Every epoch of the training has the same canvases, as the paper's."]
+
+
+def _finished(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    return [run for row in facts["rows"] for run in row["runs"] if run["status"] == "finished"]
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -177,7 +193,7 @@ def _content(data: dict[str, Any]) -> dict[str, Any]:
 
 def origins(facts: dict[str, Any]) -> list[str]:
     """The data and the machines of the finished runs; a table of more than one data set says so."""
-    done = [run for row in facts["rows"] for run in row["runs"] if run["status"] == "finished"]
+    done = _finished(facts)
     data = {json.dumps(_content(run["data"]), sort_keys=True) for run in done}
     machines = {f"{run['machine']['processor']}, {run['threads']} threads" for run in done}
     warning = ["**The runs have different data and cannot be compared.**", ""] if len(data) > 1 else []
