@@ -8,6 +8,7 @@ x.grad
 
 from . import check, nn, ops, optim
 from .backend import use
-from .tensor import Tensor, grad, no_grad
+from .modes import enable_grad, no_grad
+from .tensor import Tensor, grad
 
-__all__ = ["Tensor", "check", "grad", "nn", "no_grad", "ops", "optim", "use"]
+__all__ = ["Tensor", "check", "enable_grad", "grad", "nn", "no_grad", "ops", "optim", "use"]

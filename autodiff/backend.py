@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import os
+import sys
 import threading
 from contextvars import ContextVar
 from types import ModuleType
@@ -19,6 +21,7 @@ import numpy as np
 
 VOICES = ("reference", "cpu", "gpu")
 
+_lost = False  # whether this process was forked from one whose threads OpenMP had started
 _on_host: ContextVar[str] = ContextVar("voice", default="cpu")
 
 
@@ -38,7 +41,24 @@ def choose(op: str, x: Any) -> ModuleType:
     voice = _on_host.get()
     if voice == "gpu":
         raise RuntimeError(f"{op.rpartition('.')[2]}: the gpu voice computes on CuPy arrays, got a NumPy array")
+    if _lost and voice == "cpu":
+        raise RuntimeError(
+            f"{op.rpartition('.')[2]}: this process was forked after its parent had used the cpu voice, whose threads "
+            'OpenMP cannot start again; start workers with multiprocessing.get_context("spawn")'
+        )
     return _module(op, voice)
+
+
+def _forked() -> None:
+    """In the child of a fork: without this, OpenMP would end the process at the first op."""
+    global _lost
+    numba: Any = sys.modules.get("numba")
+    with contextlib.suppress(ValueError):  # no op has used threads
+        _lost = numba is not None and numba.threading_layer() == "omp"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @functools.cache

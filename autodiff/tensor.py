@@ -18,13 +18,13 @@ a cycle): a graph dies with its last name.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .modes import is_complex_allowed, is_recording, recording
 
 Array = Any  # np.ndarray or cupy.ndarray: the type is the device
 Vjp = Callable[["Tensor"], "Tensor"]
@@ -32,8 +32,6 @@ Edge = tuple["Tensor", Vjp]
 
 _FLOATING = (np.dtype(np.float32), np.dtype(np.float64))
 _clock = count()
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
-_complex_allowed: ContextVar[bool] = ContextVar("complex_allowed", default=False)
 
 
 class Tensor:
@@ -45,7 +43,7 @@ class Tensor:
     The arithmetic operators, `@`, indexing, `.sum` and so on are attached by `autodiff.ops`.
     """
 
-    __slots__ = ("__weakref__", "data", "edges", "grad", "requires_grad", "time")
+    __slots__ = ("__weakref__", "data", "edges", "grad", "requires_grad", "shapes", "time")
     __array_priority__ = 1000  # ndarray + Tensor must reach Tensor.__radd__
 
     data: Array
@@ -58,6 +56,7 @@ class Tensor:
         self.grad = None
         self.requires_grad = requires_grad
         self.edges: tuple[Edge, ...] = ()
+        self.shapes: tuple[tuple[int, ...], ...] = ()  # that the inputs had when this was computed from them
         self.time = next(_clock)  # inputs are older than results: a topological order for free
 
     @property
@@ -94,12 +93,20 @@ class Tensor:
 
         With `create_graph=True` the gradients are recorded and can be differentiated in turn; `grad` is better suited
         for that, since a recorded gradient in `x.grad` refers to x, a cycle.
-        Raises ValueError if gy does not have the shape of this tensor.
+        Raises ValueError if gy does not have the shape of this tensor, or if it depends on no variable.
         """
-        with _record_if(create_graph):
-            for x, gx in _sweep(self, _start(self, gy)):
-                if x.requires_grad and not x.edges:
-                    x.grad = gx if x.grad is None else as_tensor(x.grad) + gx
+        if not self.requires_grad:
+            raise ValueError("backward: the result depends on no variable, or was computed under no_grad()")
+        start = _start(self, gy)
+        taken = {id(_memory(start.data))}
+        with recording(create_graph):
+            for x, gx in _sweep(self, start):
+                if not x.requires_grad or x.edges:
+                    continue
+                if x.grad is not None:
+                    x.grad = as_tensor(x.grad) + gx
+                else:
+                    x.grad = gx if create_graph else _own(gx, taken)
 
     def __reduce__(self):
         """A copy or an unpickled tensor is new, also to the clock. Raises TypeError for the result of an op."""
@@ -163,7 +170,7 @@ def grad(y: Tensor, xs: Tensor | Sequence[Tensor], gy: Tensor | Array | None = N
                 f"grad: x {i}, of shape {x.shape}, is a constant, expected Tensor(..., requires_grad=True)"
             )
     found: dict[Tensor, Tensor | None] = dict.fromkeys(wanted)
-    with _record_if(create_graph):
+    with recording(create_graph):
         for x, gx in _sweep(y, _start(y, gy)):
             if x in found:
                 found[x] = gx
@@ -177,28 +184,11 @@ def record(y: Array, *edges: Edge) -> Tensor:
     Edges to inputs that need no gradient are dropped; their vjps are never called.
     """
     out = Tensor(y)
-    if _recording.get():
+    if is_recording():
         out.edges = tuple(edge for edge in edges if edge[0].requires_grad)
+        out.shapes = tuple([x.data.shape for x, _ in out.edges])
         out.requires_grad = bool(out.edges)
     return out
-
-
-def no_grad() -> contextlib.AbstractContextManager[None]:
-    """`with no_grad():` compute without recording."""
-    return _record_if(False)
-
-
-@contextlib.contextmanager
-def complex_allowed() -> Iterator[None]:
-    """Within this block, and in the reference voice, ops compute on complex arrays: for complex-step derivatives.
-
-    An op continues analytically what it computes between kinks: real parts decide on the branch.
-    """
-    token = _complex_allowed.set(True)
-    try:
-        yield
-    finally:
-        _complex_allowed.reset(token)
 
 
 def as_tensor(x: Any, dtype: Any = None) -> Tensor:
@@ -213,7 +203,7 @@ def as_tensor(x: Any, dtype: Any = None) -> Tensor:
 
 def check_dtypes(op: str, *tensors: Tensor) -> None:
     """Raise TypeError unless all tensors are float32 or all are float64."""
-    if _complex_allowed.get():
+    if is_complex_allowed():
         return
     found = [t.data.dtype for t in tensors]
     for dtype in found:
@@ -253,11 +243,29 @@ def _sweep(y: Tensor, gy: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     for t in ancestors(y):
         gt = pending.pop(t)
         yield t, gt
-        for x, vjp in t.edges:
+        for (x, vjp), shape in zip(t.edges, t.shapes, strict=True):
+            if x.data.shape != shape:  # the vjp reads it as it is now
+                raise ValueError(f"{t.op}: an input of shape {shape} has {x.data.shape} now; sweep before you assign")
             gx = vjp(gt)
+            if not isinstance(gx, Tensor):
+                raise TypeError(f"{t.op}: its vjp returned a {type(gx).__name__}, expected a Tensor")
             if gx.shape != x.shape or gx.dtype != x.dtype:
                 raise ValueError(f"{t.op}: its vjp returned {gx.dtype} {gx.shape} for an input of {x.dtype} {x.shape}")
             pending[x] = pending[x] + gx if x in pending else gx
+
+
+def _own(gx: Tensor, taken: set[int]) -> Tensor:
+    """gx, or a copy if its memory cannot be written or is `taken`: by the caller's gy or by another gradient."""
+    memory = _memory(gx.data)
+    if not getattr(gx.data.flags, "writeable", True) or id(memory) in taken:
+        gx = Tensor(gx.data.copy())
+    taken.add(id(memory))
+    return gx
+
+
+def _memory(array: Array) -> Array:
+    """The array that owns the memory of a view."""
+    return array if array.base is None else array.base
 
 
 def _start(y: Tensor, gy: Tensor | Array | None) -> Tensor:
@@ -272,15 +280,6 @@ def _start(y: Tensor, gy: Tensor | Array | None) -> Tensor:
     if gy.dtype != y.dtype:
         raise TypeError(f"backward: gy has dtype {gy.dtype}, the result it belongs to has {y.dtype}")
     return gy
-
-
-@contextlib.contextmanager
-def _record_if(recording: bool) -> Iterator[None]:
-    token = _recording.set(recording and _recording.get())
-    try:
-        yield
-    finally:
-        _recording.reset(token)
 
 
 def _is_array(x: Any) -> bool:

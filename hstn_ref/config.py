@@ -32,6 +32,7 @@ from typing import Any, TypeVar
 
 from hstn_ref.deformation import Deformation
 from hstn_ref.errors import FileError, UserError
+from hstn_ref.plain import plain
 
 Config = TypeVar("Config")
 
@@ -68,6 +69,8 @@ class TrainingConfig:
     checkpoint_minutes: float = 5.0
 
     def __post_init__(self) -> None:
+        for name, value in plain(vars(self)).items():
+            object.__setattr__(self, name, value)
         for name in ("epochs", "batch_size", "patience", "reductions"):
             value = getattr(self, name)
             _require(value >= 1, f"training.{name} is {value}, expected at least 1")

@@ -32,6 +32,7 @@ from hstn_ref.checkpoint import load_model
 from hstn_ref.config import ConfigError, DataConfig, RunConfig, TrainingConfig
 from hstn_ref.data import Dataset, DataSplits, open_data, open_pairs
 from hstn_ref.errors import DataError, FileError
+from hstn_ref.evaluation import mode
 from hstn_ref.files import locked, restored_after, write_bytes
 from hstn_ref.history import read_history
 from hstn_ref.progress import announce
@@ -195,15 +196,11 @@ def picture(model: models.Network, dataset: Dataset, *, note: str = "") -> Figur
     from hstn_ref.plots import alignment_picture, stage_picture
 
     batch = dataset.batch(np.arange(min(PICTURED, len(dataset))))
-    was_training = model.training
-    model.eval()
-    try:
+    with mode(model, training=False):
         if model.task == "align":
             return alignment_picture(model.stages(*batch[:2]), title=model.title + note)
         predictions = np.argmax(model(batch[0]).data, axis=1)
         return stage_picture(model.stages(batch[0]), batch[1], predictions, title=f"true → predicted{note}")
-    finally:
-        model.train(was_training)
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Task(Protocol):
     """What `Trainer` and `evaluate` ask for. `outputs` is what a network's `outputs_and_loss` gives."""
 
     epoch: type[Any]  # of its history
+    inputs: tuple[str, ...]  # what the images of a batch are called
     min_delta: float  # by how much a loss of validation must fall to count as lower
 
     def score(self, outputs: Any, batch: Batch) -> float:
@@ -45,13 +46,14 @@ class Classification:
     """Section 4.1: right answers and the cross entropy."""
 
     epoch = Epoch
+    inputs: tuple[str, ...] = ("the images",)
     min_delta = 1e-4
 
     def score(self, outputs: Any, batch: Batch) -> float:
         return int(np.sum(metrics.predictions(outputs.result.data) == batch[1]))
 
     def judge(self, outputs: Any, batch: Batch) -> Judged:
-        return outputs.result.data, batch[1]
+        return outputs.result.data, np.array(batch[1])  # a data set may use its array again
 
     def metrics(self, judged: Judged, *, loss: float, images_per_second: float) -> Metrics:
         logits, labels = judged
@@ -78,6 +80,7 @@ class Alignment:
     """Section 4.2: the difference of the images and, beyond the paper, that of the motions."""
 
     epoch = AlignmentEpoch
+    inputs: tuple[str, ...] = ("the sources", "the targets")
     min_delta = 1e-4 * GREY_LEVELS**-2  # the same in squared grey levels, as the weights of (7)
 
     def score(self, outputs: Any, batch: Batch) -> float:

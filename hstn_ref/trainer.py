@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff import Tensor
+from autodiff import Tensor, enable_grad
 from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
 from autodiff.tensor import first_non_finite
 from hstn_ref import checkpoint, resuming
 from hstn_ref.config import ConfigError, TrainingConfig, suggestion
 from hstn_ref.data import DataSplits
-from hstn_ref.errors import FileError, UserError
-from hstn_ref.evaluation import evaluate
+from hstn_ref.errors import DataError, FileError, UserError
+from hstn_ref.evaluation import evaluate, mode
 from hstn_ref.history import Sums, best, write_history
 from hstn_ref.progress import Progress
 from hstn_ref.stopping import Interrupted, StopRequest
@@ -41,6 +41,9 @@ class Trainer:
     """The state of a training between two steps, and how it goes on."""
 
     def __init__(self, model: Network, data: DataSplits, config: TrainingConfig, folder: Path | None):
+        for name, split in data.items():
+            if len(split) == 0:
+                raise DataError(f"data: the {name} split has no images, expected at least one")
         self.model, self.data, self.config, self.folder = model, data, config, folder
         self.task = TASKS[model.task]
         self.parameters = dict(model.named_parameters())
@@ -66,8 +69,11 @@ class Trainer:
     # The loop
 
     def run(self, stop: StopRequest, progress: Progress) -> None:
-        """Train to the end."""
-        self.model.train()
+        """Train to the end; afterwards every part of the network is in the mode it was in."""
+        with mode(self.model, training=True):
+            self._run(stop, progress)
+
+    def _run(self, stop: StopRequest, progress: Progress) -> None:
         while not self.finished:
             progress.begin(self.epoch + 1, self.config.epochs, len(self.data.train), self.sums.images)
             order = np.random.default_rng([self.config.seed, self.epoch]).permutation(len(self.data.train))
@@ -88,9 +94,12 @@ class Trainer:
         start, B = time.perf_counter(), self.config.batch_size
         batch = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
         self.optimiser.zero_grad()
-        with np.errstate(all="ignore"):  # what overflows is said below, in one sentence
+        with enable_grad(), np.errstate(all="ignore"):  # what overflows is said below, in one sentence
             outputs, loss = self.model.outputs_and_loss(*batch[:2])
         if not math.isfinite(loss.item()):
+            for what, array in zip(self.task.inputs, batch, strict=False):
+                if not np.isfinite(array).all():
+                    raise DataError(f"epoch {self.epoch + 1}, step {self.step + 1}: {what} have NaN or infinity")
             raise Diverged(self._divergence(loss))
         loss.backward()
         if self.config.schedule == "cosine":

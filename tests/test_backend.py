@@ -1,12 +1,53 @@
 """Which voice computes an op, told from packages made for the occasion."""
 
 import contextvars
+import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 from autodiff import backend, use
+
+FORK = """
+import os, sys
+import numpy as np
+from autodiff import ops, use
+
+def mean(voice):
+    with use(voice):
+        return ops.relu(np.arange(-50_000.0, 50_000.0).reshape(1, 1, 100, 1000)).data.mean()
+
+if sys.argv[1] == "used":
+    mean("cpu")
+child = os.fork()
+if child == 0:
+    try:
+        if "reference" in sys.argv:
+            mean("reference")
+        mean("cpu")
+    except RuntimeError as error:
+        print(error, flush=True)
+        os._exit(3)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("state", ["used", "unused"])
+def test_a_forked_process_says_why_it_cannot_compute(state):
+    """Instead of being ended by OpenMP, for which a pool of workers would wait for ever."""
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "2", "NUMBA_THREADING_LAYER": "omp"}
+    ran = subprocess.run(
+        [sys.executable, "-c", FORK, state, "reference"], capture_output=True, text=True, env=environment, timeout=120
+    )
+    if state == "used":
+        assert "relu: this process was forked after its parent had used the cpu voice" in ran.stdout
+        assert ran.stdout.endswith("3\n")
+    else:
+        assert ran.stdout == "0\n"
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from autodiff import check, ops
+from autodiff import check, no_grad, ops
 from autodiff.tensor import as_tensor, record
 
 X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -291,10 +291,64 @@ def test_what_has_no_gradient_is_refused(run, dtype):
         run(lambda x, y: x * y, X, Y.astype(dtype))
 
 
+@pytest.mark.parametrize("run", [*check.CHECKS, check.report])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_input_that_is_not_finite_is_refused(run, value):
+    with pytest.raises(ValueError, match="check: input 1 has NaN or infinity"):
+        run(lambda x, y: x * y, Y, np.array([1.0, value, 2.0]))
+
+
+@pytest.mark.parametrize("run", check.CHECKS)
+def test_the_checks_record_under_no_grad(run):
+    with no_grad():
+        assert run(lambda x: ops.exp(x * x), Y).passed
+
+
+@pytest.mark.parametrize("run", [check.vjp, check.complex_step, check.second_order, check.taylor, check.report])
+def test_a_function_that_changes_its_input_is_found(run):
+    def doubled(x):
+        x *= 2
+        return x
+
+    x = np.ones(3)
+    with pytest.raises(check.CheckFailure, match="input 0: the function changes its input"):
+        run(check.from_numpy(doubled, lambda gy, x: 2 * gy), x)
+    assert_array_equal(x, 1)
+
+
+def test_a_gradient_where_there_is_none_is_explained():
+    """All slopes are zero and the gradient is not: no hypothesis can divide by them."""
+
+    def unmasked(x):
+        return record(np.maximum(x.data, 0), (x, lambda gy: gy * 1.0))
+
+    with pytest.raises(check.CheckFailure, match=r"gradient .*, central difference 0; "):
+        check.vjp(unmasked, -np.ones(3))
+
+
 def test_complex_numbers_stay_forbidden_outside_of_a_check():
     check.complex_step(lambda x: ops.relu(x), Y)
     with pytest.raises(TypeError, match="complex128"):
         ops.relu(Y.astype(complex))
+
+
+@pytest.mark.parametrize(
+    "fun, x",
+    [
+        (lambda x: x * 3.0, np.zeros(4)),
+        (lambda x: ((x - 1.0) * (x - 1.0)).mean(), np.ones(4)),
+        (lambda x: x * x, np.zeros(4)),
+        (lambda x: ops.exp(x) - 1.0, np.zeros(4)),
+    ],
+)
+def test_taylor_where_the_function_is_zero(fun, x):
+    """What is left after the terms is then their rounding, or that of x + h v, not that of the value."""
+    assert check.report(fun, x).passed
+
+
+def test_taylor_still_sees_a_gradient_that_is_wrong_at_zero():
+    with pytest.raises(check.CheckFailure, match="the gradient is not the function's"):
+        check.taylor(lambda x: record(x.data * 3.0, (x, lambda gy: gy * 3.0003)), np.zeros(4))
 
 
 def test_taylor_slopes():

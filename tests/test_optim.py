@@ -146,6 +146,19 @@ def test_a_gradient_has_the_shape_of_its_parameter():
         run(Adam([x]), [x], [[[1.0, 2.0, 3.0]]])
 
 
+@pytest.mark.parametrize("voice", ["reference", "cpu"])
+def test_a_parameter_that_changed_its_shape_is_named(voice):
+    xs = [Tensor(np.ones(2), requires_grad=True) for _ in range(2)]
+    with use(voice):
+        adam = Adam(xs)
+        xs[1].data = np.zeros(400)
+        xs[1].grad = Tensor(np.ones(400))
+        with pytest.raises(
+            ValueError, match=r"^Adam: parameter 1 had shape \(2,\), has \(400,\) now; make a new Adam$"
+        ):
+            adam.step()
+
+
 def test_a_parameter_without_a_gradient_is_left_alone():
     xs = [Tensor(np.ones(2), requires_grad=True) for _ in range(2)]
     run(Adam(xs), xs, [[[1.0, 1.0], None]])

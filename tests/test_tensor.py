@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from autodiff import Tensor, grad, no_grad, ops
+from autodiff import Tensor, enable_grad, grad, no_grad, ops
 from autodiff.tensor import ancestors, as_tensor, first_non_finite, record
 
 
@@ -318,6 +318,73 @@ def test_no_grad():
     assert not y.requires_grad
     assert not z.requires_grad
     assert (x * x).requires_grad
+
+
+def test_enable_grad_records_within_no_grad():
+    x = variable(2.0)
+    with no_grad():
+        with enable_grad():
+            y = x * x
+        assert not (x * x).requires_grad
+    assert grad(y, x).item() == 4.0
+
+
+def test_enable_grad_decorates_a_function():
+    @enable_grad()
+    def slope(x):
+        return grad(x * x, x).item()
+
+    with no_grad():
+        assert slope(variable(2.0)) == slope(variable(2.0)) == 4.0
+
+
+def test_what_was_not_recorded_cannot_be_swept():
+    x = variable(2.0)
+    with no_grad():
+        y = x * x
+    for result in (y, Tensor(np.array(1.0))):
+        with pytest.raises(ValueError, match=r"^backward: the result depends on no variable, or .* no_grad\(\)$"):
+            result.backward()
+
+
+def test_gradients_share_no_memory():
+    """Neither with each other nor with gy: a program may scale them in place."""
+    a, b, c, d = (variable(1.0, 2.0, 3.0) for _ in range(4))
+    gy = np.ones(3)
+    ((a + b).reshape((3, 1)).reshape((3,)) + c).backward(gy)
+    d.sum().backward()  # its gradient is a number repeated, which NumPy does not let be written
+    for x in (a, b, c, d):
+        x.grad.data *= 0.5
+    for x in (a, b, c, d):
+        assert_array_equal(x.grad.data, 0.5)
+    assert_array_equal(gy, 1)
+
+
+def test_the_gradient_of_a_variable_itself():
+    x, gy = variable(1.0, 2.0), np.ones(2)
+    x.backward(gy)
+    x.grad.data += 1
+    assert_array_equal(gy, 1)
+
+
+def test_an_input_that_changed_its_shape_is_named():
+    for op in (lambda x: ops.relu(x), lambda x: ops.max_pool2d(x, 2)):
+        x = Tensor(np.ones((1, 1, 64, 64)), requires_grad=True)
+        y = op(x)
+        x.data = np.zeros((1, 1, 2, 2))
+        with pytest.raises(
+            ValueError, match=r": an input of shape \(1, 1, 64, 64\) has \(1, 1, 2, 2\) now; sweep before"
+        ):
+            grad(y, x, gy=np.ones(y.shape))
+
+
+@pytest.mark.parametrize("wrong", [lambda gy: gy.data, lambda gy: None, lambda gy: 1.0])
+def test_a_vjp_that_returns_no_tensor_is_named(wrong):
+    def double(x):
+        return record(x.data * 2, (x, lambda gy: wrong(gy)))
+
+    with pytest.raises(TypeError, match=r": its vjp returned a (ndarray|NoneType|float), expected a Tensor$"):
+        double(variable(1.0, 2.0)).sum().backward()
 
 
 def test_no_grad_ends_with_an_exception():

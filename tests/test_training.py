@@ -1,12 +1,13 @@
 import math
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from autodiff import ops
+from autodiff import no_grad, ops
 from hstn_ref import checkpoint, metrics
 from hstn_ref.config import ConfigError
 from hstn_ref.errors import DataError, FileError
@@ -274,7 +275,78 @@ def test_a_validation_loss_that_is_not_finite():
         fit(BrokenInValidation(), toy_data(), **SHORT)
 
 
+def test_training_under_no_grad_is_the_same():
+    plain, under = Toy(), Toy()
+    fit(plain, toy_data(), **SHORT)
+    with no_grad():
+        fit(under, toy_data(), **SHORT)
+    assert bits(plain) == bits(under)
+
+
+def test_the_modes_of_all_parts_are_left(tmp_path):
+    model = Toy()
+    model.eval()
+    model.features.train()
+    before = [module.training for module in model.modules()]
+    assert len(set(before)) == 2
+    evaluate(model, toy_data().test)
+    fit(model, toy_data(), **SHORT, folder=tmp_path)
+    assert [module.training for module in model.modules()] == before
+
+
+class Empty:
+    image_size = (6, 6)
+
+    def __len__(self):
+        return 0
+
+
+@pytest.mark.parametrize("name", ["train", "valid", "test"])
+def test_an_empty_split_is_refused_before_the_first_epoch(name):
+    with pytest.raises(DataError, match=f"data: the {name} split has no images"):
+        fit(Toy(), replace(toy_data(), **{name: Empty()}), **SHORT)
+
+
+@pytest.mark.parametrize(("dataset", "size"), [(Empty(), 64), (toy_data().test, 0), (toy_data().test, -1)])
+def test_an_evaluation_of_nothing_is_refused(dataset, size):
+    with pytest.raises(ValueError, match=f"evaluate: {len(dataset)} images in batches of {size}, expected at least 1"):
+        evaluate(Toy(), dataset, size)
+
+
+def test_images_that_are_not_finite_are_named_not_the_learning_rate():
+    data = toy_data()
+    data.train._images = np.full((50, 6, 6), np.nan, np.float32)
+    with pytest.raises(DataError, match="epoch 1, step 1: the images have NaN or infinity"):
+        fit(Toy(), data, **SHORT)
+
+
+def test_numbers_of_numpy_are_saved_as_others(tmp_path):
+    model, data = Toy(width=np.int64(12)), toy_data(count=np.int64(3))
+    numbers = {"epochs": np.int64(2), "lr": np.float32(0.01), "seed": np.uint8(3), "batch_size": np.int32(8)}
+    fit(model, data, quiet=True, folder=tmp_path, lr_multipliers={"head": np.float32(0.5)}, **numbers)
+    found = checkpoint.read(tmp_path / "checkpoint.h5")
+    assert found.options == {"image_size": [6, 6], "width": 12}
+    fit(model, data, quiet=True, folder=tmp_path, resume=True, lr_multipliers={"head": 0.5}, **numbers)
+
+
 # Evaluation
+
+
+def test_a_data_set_may_use_its_arrays_again():
+    class Reused:
+        image_size, inner, memory = (6, 6), toy_data().test, np.empty(64, np.int64)
+
+        def __len__(self):
+            return len(self.inner)
+
+        def batch(self, indices, epoch=0):
+            images, labels = self.inner.batch(indices, epoch)
+            self.memory[: len(labels)] = labels
+            return images, self.memory[: len(labels)]
+
+    model = Toy()
+    again, fresh = (evaluate(model, data, batch_size=7) for data in (Reused(), toy_data().test))
+    assert (again.accuracy, again.cross_entropy) == (fresh.accuracy, fresh.cross_entropy)
 
 
 class Penalised(Toy):

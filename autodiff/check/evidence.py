@@ -47,7 +47,7 @@ class Evidence:
     def agree(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether a and b are so close that they explain the failure: a hundred times closer than g and d are."""
         largest, failure = np.abs(b).max(initial=0), np.abs(self.g - self.d).max(initial=0)
-        return largest > 0 and bool(np.abs(a - b).max(initial=0) <= min(CLOSE * largest, 0.01 * failure))
+        return bool(largest > 0 and np.abs(a - b).max(initial=0) <= min(CLOSE * largest, 0.01 * failure))
 
     def input(self, j: int) -> np.ndarray:
         """Input j at the places looked at."""

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from ..modes import enable_grad
 from .explain import explain
 from .gradients import cotangent, exact, gradients_of, inputs_of, jacobian_of
 from .results import DoesNotApply, Report, Result, units_in_the_last_place
@@ -17,6 +18,7 @@ TOLERANCES = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-4}
 COMPLEX_TOLERANCES = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-4}
 
 
+@enable_grad()
 def vjp(
     fun: Fun,
     *arrays: np.ndarray,
@@ -55,6 +57,7 @@ def vjp(
     return report
 
 
+@enable_grad()
 def complex_step(
     fun: Fun,
     *arrays: np.ndarray,

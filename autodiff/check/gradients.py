@@ -13,11 +13,16 @@ from .slopes import Arrays, Fun, evaluate
 
 
 def inputs_of(arrays: Iterable[Any]) -> tuple[np.ndarray, ...]:
-    """What a check was given, numbers and lists too, as arrays. Raises TypeError for those that have no gradient."""
-    inputs = tuple(np.asarray(a) for a in arrays)
+    """Copies, as arrays, of what a check was given, numbers and lists too.
+
+    Raises TypeError for those that have no gradient, ValueError for NaN and infinity.
+    """
+    inputs = tuple(np.array(a) for a in arrays)
     for i, a in enumerate(inputs):
         if np.result_type(a.dtype) not in (np.float32, np.float64):  # of either byte order
             raise TypeError(f"check: input {i} has dtype {a.dtype}, expected float32 or float64")
+        if not np.isfinite(a).all():
+            raise ValueError(f"check: input {i} has NaN or infinity, expected finite numbers")
     return inputs
 
 
@@ -47,9 +52,14 @@ def jacobian_of(fun: Fun, arrays: Arrays, i: int) -> np.ndarray:
 
 def cotangent(fun: Fun, arrays: Arrays, rng: np.random.Generator) -> np.ndarray:
     """A random u of the shape of fun's result."""
+    before = [a.copy() for a in arrays]
     y: Any = fun(*map(Tensor, arrays))
     if not isinstance(y, Tensor):
         raise TypeError(f"check: the function returned a {type(y).__name__}, expected a Tensor")
+    for i, (a, b) in enumerate(zip(arrays, before, strict=True)):
+        if not np.array_equal(a, b):
+            cause = "the function changes its input"
+            raise CheckFailure(f"check: input {i}: {cause}", Result("vjp", i, np.inf, 0.0, cause=cause))
     return rng.standard_normal(y.shape)
 
 

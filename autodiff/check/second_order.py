@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..kinks import Sides, between
+from ..modes import enable_grad
 from ..tensor import Tensor, grad
 from .evidence import unit
 from .explain import differ, sample
@@ -19,6 +20,7 @@ from .slopes import SHRINK, Arrays, Fun, along, evaluate, largest_step, magnitud
 EXACT = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}  # rounding of the sums, no more
 
 
+@enable_grad()
 def adjoint(
     fun: Fun, *arrays: np.ndarray, rtol: float | None = None, atol: float = 1e-12, seed: int = 0, kinks: str = "count"
 ) -> Report:
@@ -54,6 +56,7 @@ def adjoint(
     return report
 
 
+@enable_grad()
 def second_order(
     fun: Fun,
     *arrays: np.ndarray,
@@ -103,6 +106,7 @@ def second_order(
     return report
 
 
+@enable_grad()
 def taylor(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -> Report:
     """Check the slopes of the Taylor remainders (4), all inputs moving together: 2 and 3.
 
@@ -116,13 +120,13 @@ def taylor(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -
     u = cotangent(fun, wide, rng)
     gradients = gradients_of(fun, wide, u)
     v = [rng.standard_normal(a.shape) * magnitude(a) for a in wide]
-    orders = [sum(map(_dot, gradients, v))]
+    slopes = [gradients]  # of <u, fun> and of its derivative along v
     try:
         _check_twice(fun, wide, u)
-        orders.append(sum(map(_dot, hessian_product(fun, wide, u, v), v)))
+        slopes.append(hessian_product(fun, wide, u, v))
     except DoesNotApply:
         pass
-    steps, remainders, floor, crossed = _remainders(fun, wide, u, v, orders)
+    steps, remainders, floor, crossed = _remainders(fun, wide, u, v, slopes)
     if crossed and kinks == "exclude":
         raise DoesNotApply(f"the point is on a kink ({', '.join(crossed)})")
     report = Report()
@@ -148,8 +152,11 @@ def hessian_product(fun: Fun, arrays: Arrays, u: np.ndarray, v: Sequence[np.ndar
     return gradients_of(_derivative(fun, u, v), arrays, np.ones(()))
 
 
-def _remainders(fun, arrays, u, v, orders):
-    """The remainders (4) after the terms of `orders`, at halved steps, how much of them is rounding, and kinks met."""
+def _remainders(fun, arrays, u, v, slopes):
+    """The remainders (4) after the terms of `slopes`, at halved steps, how much of each is rounding, and kinks met.
+
+    Rounding is that of the values and of the terms, and what the rounding of x + h v does to fun.
+    """
 
     def at(h: float) -> tuple[np.ndarray, Sides]:
         return evaluate(fun, [(a + h * d).astype(a.dtype, copy=False) for a, d in zip(arrays, v, strict=True)])
@@ -161,12 +168,16 @@ def _remainders(fun, arrays, u, v, orders):
     steps = h / 2.0 ** np.arange(6)
     points = [at(step) for step in steps]
     rise = np.array([_dot(u, y - y0) for y, _ in points])
+    size = np.array([_dot(np.abs(u), np.abs(y0) + np.abs(y)) for y, _ in points])
     remainders = []
-    for n, term in enumerate(orders, start=1):
-        rise = rise - term * steps**n / n
+    for n, slope in enumerate(slopes, start=1):
+        term = sum(map(_dot, slope, v)) * steps**n / n
+        rise = rise - term
         remainders.append(np.abs(rise))
-    floor = np.finfo(y0.dtype).eps * _dot(np.abs(u), np.abs(y0)) + 1e-300
-    return steps, remainders, floor, crossed
+        size += np.abs(term) + steps ** (n - 1) * sum(
+            _dot(np.abs(s), np.abs(a)) for s, a in zip(slope, arrays, strict=True)
+        )
+    return steps, remainders, np.finfo(y0.dtype).eps * size + 1e-300, crossed
 
 
 def _derivative(fun: Fun, u: np.ndarray, direction: Sequence[np.ndarray]) -> Fun:

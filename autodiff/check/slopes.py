@@ -24,7 +24,8 @@ import numpy as np
 
 from .. import kinks
 from ..backend import use
-from ..tensor import Tensor, complex_allowed
+from ..modes import complex_allowed
+from ..tensor import Tensor
 from .results import DoesNotApply
 
 Fun = Callable[..., Tensor]

@@ -61,7 +61,9 @@ class Adam:
         moved = [i for i, x in enumerate(self.parameters) if x.grad is not None]
         xs, grads = [self.parameters[i].data for i in moved], [self.parameters[i].grad for i in moved]
         gs: list[Any] = [g.data if isinstance(g, Tensor) else g for g in grads]
-        for x, g in zip(xs, gs, strict=True):
+        for i, x, g in zip(moved, xs, gs, strict=True):
+            if x.shape != self.m[i].shape:
+                raise ValueError(f"Adam: parameter {i} had shape {self.m[i].shape}, has {x.shape} now; make a new Adam")
             if x.shape != g.shape:
                 raise ValueError(f"Adam: a gradient {g.shape} of a parameter {x.shape}")
         self.t = t

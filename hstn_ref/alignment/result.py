@@ -46,7 +46,7 @@ def split(motion: np.ndarray) -> Answer:
     return theta.ravel().astype(np.float32), rest.astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignment:
     """The motion with target(p) ~ source(p + motion(p)); made by `hstn_ref.align`.
 
@@ -152,6 +152,7 @@ class Alignment:
     def light(self) -> tuple[float, float]:
         """Contrast and brightness (a, b), means over the channels, with target ~ a warped + b; b in the images' unit.
 
+        Channels that are constant in either image do not count: they have no contrast to compare.
         That the light differs costs an alignment nothing, but it is part of the `residual`.
         """
         C, (H, W) = self.source.size // (self.shape[0] * self.shape[1]), self.shape
@@ -159,7 +160,8 @@ class Alignment:
         high = max(float(image.max()) for image in (self.source, self.target))
         unit = 255 / max(high - low, 1e-9)
         s, t = (unit * image.reshape(C, H * W).astype(np.float64) for image in (self.warped, self.target))
-        a, b = light(s, t, ~self.outside.reshape(1, -1), rounds=4)
+        varied = (np.ptp(s, axis=1) > 0) & (np.ptp(t, axis=1) > 0)
+        a, b = light(s[varied], t[varied], ~self.outside.reshape(1, -1), rounds=4)
         return float(a.mean()), float(b.mean() / unit)
 
     @property

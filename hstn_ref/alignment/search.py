@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from autodiff import Tensor, no_grad
+from autodiff import Tensor, enable_grad, no_grad
 from autodiff.ops import bilinear_sample, sqrt
 from autodiff.optim import Adam
 from hstn_ref.alignment.light import light
@@ -81,6 +81,7 @@ def starts_near(theta: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return compose_theta(np.repeat(theta[None], len(near), axis=0), near).data
 
 
+@enable_grad()  # whoever aligns under no_grad means his own graph
 def _descend(source: np.ndarray, target: np.ndarray, thetas: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """The thetas (K, 6) after Adam, and (1) for each, (K,)."""
     theta = Tensor(thetas, requires_grad=True)

@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hstn_ref.data.checks import natural, validate_finite, validate_indices, validate_labels
+from hstn_ref.data.checks import CLASSES, natural, validate_finite, validate_indices, validate_labels
 from hstn_ref.data.clutter import Clutter, canvases, draw, permutation, starts
 from hstn_ref.errors import DataError, DataTypeError
+from hstn_ref.plain import plain
 
 Batch = tuple[np.ndarray, np.ndarray]  # images (B, 1, H, W) float32 in [0, 1]; labels (B,) int64
 AnyBatch = tuple[np.ndarray, ...]  # a Batch, or source, target and motion of pairs.py
@@ -30,7 +31,8 @@ class Dataset(Protocol):
     def batch(self, indices: ArrayLike, epoch: int = 0) -> AnyBatch:
         """The images and labels, or the pairs, of B > 0 indices, in any order, repeated or not.
 
-        `epoch` matters where the images are made anew in each, and is otherwise without effect. Raises
+        `epoch` matters where the images are made anew in each, and is otherwise without effect. The arrays belong to
+        the caller until the next batch is asked for. Raises
         DataError (a ValueError) or DataTypeError (a TypeError) for indices that are no integers of 0..len-1.
         """
         ...
@@ -49,6 +51,7 @@ class DataSplits:
         sizes = {name: split.image_size for name, split in self.items()}
         if len(set(sizes.values())) > 1:
             raise DataError(f"data: the splits have images of different sizes, {sizes}")
+        object.__setattr__(self, "attributes", plain(self.attributes))
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -68,14 +71,15 @@ class DataSplits:
 
 
 class ArrayDataset:
-    """Images in memory: (n, H, W), uint8 grey levels or float32 in [0, 1], with labels (n,)."""
+    """Images in memory: (n, H, W), uint8 grey levels or float32 in [0, 1], with labels (n,) in 0..classes-1."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, *, name: str = "data") -> None:
+    def __init__(self, images: np.ndarray, labels: ArrayLike, *, classes: int = CLASSES, name: str = "data") -> None:
+        images, labels = np.asarray(images), np.asarray(labels)
         if images.dtype not in (np.uint8, np.float32):
             raise DataTypeError(f"{name}: images are {images.dtype}, expected uint8 or float32")
         if images.ndim != 3 or images.size == 0:
             raise DataError(f"{name}: images have the shape {images.shape}, expected (n, H, W), none of them 0")
-        validate_labels(labels, len(images), name=f"{name}: labels")
+        validate_labels(labels, len(images), classes=classes, name=f"{name}: labels")
         if images.dtype == np.float32:
             validate_finite(images, name=f"{name}: images")
             if images.min() < 0 or images.max() > 1:
@@ -123,7 +127,7 @@ class ClutteredDigits:
         self._clutter.check_digit(digits.shape[1:])
         self._digits, self._labels, self._fresh = np.ascontiguousarray(digits), labels, fresh
         self._seed, self._stream = natural(seed, name="seed"), natural(stream, name="stream")
-        self._begin(0)
+        self._of_epoch = self._begun(0)  # one attribute: threads may ask for batches of different epochs
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -134,17 +138,19 @@ class ClutteredDigits:
 
     def batch(self, indices: ArrayLike, epoch: int = 0) -> Batch:
         epoch = natural(epoch, name="epoch") if self._fresh else 0
-        if epoch != self._epoch:
-            self._begin(epoch)
+        begun = self._of_epoch
+        if epoch != begun[0]:
+            self._of_epoch = begun = self._begun(epoch)
+        _, start, order = begun
         indices = validate_indices(indices, len(self))
-        draws = draw(self._start, self._order, indices, self._digits.shape[1:], self._clutter)
+        draws = draw(start, order, indices, self._digits.shape[1:], self._clutter)
         levels = canvases(self._digits, draws, self._clutter)
         return unit_range(levels)[:, None], self._labels[draws.digit].astype(np.int64)
 
-    def _begin(self, epoch: int) -> None:
-        order_start, self._start = starts(self._seed, self._stream, epoch)
-        self._order = permutation(order_start, len(self))
-        self._epoch = epoch
+    def _begun(self, epoch: int) -> tuple[int, np.uint64, np.ndarray]:
+        """The epoch, where its random numbers start, and the order of its digits."""
+        order_start, start = starts(self._seed, self._stream, epoch)
+        return epoch, start, permutation(order_start, len(self))
 
 
 class First:

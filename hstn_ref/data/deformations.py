@@ -39,7 +39,7 @@ SLOPE = 0.9  # of (4)
 TOLERANCE = 1e-6  # pixels, of (5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pair:
     """Two images (C, H, W) and the motions (2, H, W) between them, in pixels, x first."""
 
@@ -58,7 +58,7 @@ def random_pair(
 ) -> Pair:
     """A pair of images of `shape` (H, W) from the middle of `canvas` (C, h, w): equations (1) to (5).
 
-    The images have the dtype of the canvas, uint8 or floating; where p + w(p) leaves the canvas its edge is continued.
+    The images have the dtype of the canvas, integer or floating. Where p + w(p) leaves it, its edge is continued.
     Raises ValueError for a canvas smaller than `shape`, and for an elastic motion that always folds.
     """
     deformation = deformation or Deformation()
@@ -71,12 +71,12 @@ def random_pair(
     window = (slice(None), slice(top, top + H), slice(left, left + W))
     offset = np.array([left, top], np.float64).reshape(2, 1, 1)  # from the target's coordinates to the canvas's
     target = _sample(canvas, motion + offset)
-    if canvas.dtype == np.uint8:
+    if canvas.dtype.kind in "ui":
         target = np.rint(target)
     return Pair(canvas[window].copy(), target.astype(canvas.dtype), motion, inverse_motion(field))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Field:
     """The motion (1) of a target of `shape`, which can be asked at any position."""
 

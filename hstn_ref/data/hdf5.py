@@ -61,7 +61,11 @@ def _write(file: h5py.File, splits: DataSplits, progress: Callable[[int, int], N
         labels = file.create_dataset(f"{name}/labels", shape[:1], "u1", compression="gzip", compression_opts=6)
         for block in blocks(len(split)):
             here = slice(block[0], block[-1] + 1)
-            pixels, labels[here] = split.batch(block)
+            pixels, classes = split.batch(block)
+            if pixels.shape[1] != 1:
+                raise DataError(f"{name}: images have {pixels.shape[1]} channels, expected 1")
+            validate_labels(classes, len(block), name=f"{name} labels from {block[0]}")
+            labels[here] = classes
             images[here] = _grey_levels(pixels[:, 0], f"{name} images from {block[0]}")
             done += len(block)
             if progress is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hstn_ref.errors import DataError, FileError
+from hstn_ref.errors import DataError, DataTypeError, FileError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -95,7 +95,12 @@ def load_photographs() -> dict[str, np.ndarray]:
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
-    """0.299 R + 0.587 G + 0.114 B: (3, H, W) uint8 -> (1, H, W) uint8; grey stays grey."""
+    """0.299 R + 0.587 G + 0.114 B: (3, H, W) uint8 -> (1, H, W) uint8; grey stays grey.
+
+    Raises DataTypeError for another dtype than uint8; see `to_eight_bits`.
+    """
+    if image.dtype != np.uint8:
+        raise DataTypeError(f"to_grey: the image is {image.dtype}, expected uint8")
     if len(image) == 1:
         return image
     return np.rint(np.tensordot(LUMA, image, 1)).astype(np.uint8)[None]

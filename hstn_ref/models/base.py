@@ -17,6 +17,7 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.nn import Conv2d, Module
 from autodiff.ops import softmax_cross_entropy
+from hstn_ref.plain import plain
 
 from .options import check_options
 
@@ -32,7 +33,7 @@ class Outputs:
 
 class Network(Module):
     """The base class. A subclass defines `run`, the class attribute `name`, and calls `__init__` with all options that
-    are needed to build it again.
+    are needed to build it again; `hstn_ref.models.MODELS[name] = subclass` lets `load` find it.
     """
 
     name: ClassVar[str]
@@ -44,7 +45,7 @@ class Network(Module):
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"{type(self).__name__}: dtype {self.dtype}, expected float32 or float64")
-        self.options = {"image_size": list(self.image_size), **options}
+        self.options: dict[str, Any] = plain({"image_size": self.image_size, **options})
         self.task: str = options.get("task", "classify")
 
     @property

@@ -15,10 +15,13 @@ lie at -1 and 1. (5') continues equation (5) of the paper, which does not say wh
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any
 
 import numpy as np
 
+KEPT = 256 * 256  # pixels
 COORDS = ("normalised", "isotropic", "pixel")
 
 
@@ -44,9 +47,23 @@ def points(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], s: np.
     return np.stack([x, y, np.ones_like(x)]).reshape(3, -1)
 
 
-@lru_cache(maxsize=16)
+def kept_of_small_images(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Keep the last 16 results of make(shape, ...) up to KEPT pixels: a network asks for them every time.
+
+    Those of large images would fill the memory, and are made in less time than their use takes.
+    """
+    kept = lru_cache(maxsize=16)(make)
+
+    @wraps(make)
+    def get(shape: tuple[int, int], *others: Any) -> np.ndarray:
+        return (kept if shape[0] * shape[1] <= KEPT else make)(shape, *others)
+
+    return get
+
+
+@kept_of_small_images
 def pixels(shape: tuple[int, int], coords: str, dtype: np.dtype) -> np.ndarray:
-    """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W); kept, as networks ask for them every time."""
+    """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W)."""
     grid = points(np.arange(shape[0]), np.arange(shape[1]), shape, scale("pixels", shape, coords)).astype(dtype)
     grid.flags.writeable = False
     return grid

@@ -10,6 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 import hstn_ref
+from autodiff import no_grad
 from hstn_ref.alignment import Alignment, split
 from hstn_ref.alignment.light import light
 from hstn_ref.alignment.refinement import refined
@@ -188,6 +189,26 @@ def test_progress_ends_where_it_said(engine):
 def test_the_same_images_give_the_same_bits(elastic):
     pair, found = elastic
     np.testing.assert_array_equal(hstn_ref.align(pair.source, pair.target).motion, found.motion)
+
+
+def test_no_grad_changes_nothing(elastic):
+    pair, found = elastic
+    with no_grad():
+        again = hstn_ref.align(pair.source, pair.target)
+    np.testing.assert_array_equal(again.motion, found.motion)
+
+
+def test_a_channel_without_contrast_says_nothing_about_the_light(elastic):
+    source, target = (np.repeat(image, 3, axis=0) for image in (elastic[0].source, elastic[0].target))
+    grey = hstn_ref.align(source, target, engine="brox").light
+    source[2] = target[2] = 0
+    assert hstn_ref.align(source, target, engine="brox").light == pytest.approx(grey, abs=0.01)
+
+
+def test_results_are_compared_as_objects(elastic):
+    _, found = elastic
+    assert found == found and found != hstn_ref.align(found.source, found.target, engine="brox")
+    assert found in {found}
 
 
 def test_the_result_keeps_its_images(elastic):

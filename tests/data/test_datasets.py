@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hstn_ref.data import ArrayDataset, Clutter, ClutteredDigits, DataSplits, open_data, write_dataset
+from hstn_ref.data import ArrayDataset, Clutter, ClutteredDigits, DataSplits, datasets, open_data, write_dataset
 from hstn_ref.errors import DataError, DataTypeError
 
 from .samples import digits, small_splits
@@ -95,6 +95,34 @@ def test_bad_arrays_are_one_sentence(images, error, sentence):
 def test_bad_digits_are_one_sentence(arguments, error, sentence):
     with pytest.raises(error, match=sentence):
         ClutteredDigits(**{"digits": LEVELS, "labels": LABELS, "seed": 0, **arguments})
+
+
+def test_batches_of_two_epochs_do_not_mix(monkeypatch):
+    """As a thread that asks for the next epoch's batch just then would make them."""
+    digits = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    data = ClutteredDigits(digits, np.arange(5), seed=1, fresh=True)
+    first, second = data.batch([0, 1], epoch=0), data.batch([0, 1], epoch=1)
+    check, asked = datasets.validate_indices, []
+
+    def interrupted(*arguments):
+        if not asked:
+            asked.append(True)
+            for a, b in zip(data.batch([0, 1], epoch=1), second, strict=True):
+                np.testing.assert_array_equal(a, b)
+        return check(*arguments)
+
+    monkeypatch.setattr(datasets, "validate_indices", interrupted)
+    for a, b in zip(data.batch([0, 1], epoch=0), first, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert asked
+
+
+def test_as_many_classes_as_one_says():
+    images, labels = np.zeros((24, 6, 6), np.uint8), [n % 12 for n in range(24)]
+    data = ArrayDataset(images, labels, classes=12)
+    np.testing.assert_array_equal(data.batch([11, 23])[1], [11, 11])
+    with pytest.raises(DataError, match=r"labels: element 10 is 10, expected 0\.\.9"):
+        ArrayDataset(images, labels)
 
 
 def test_a_negative_epoch_is_refused():

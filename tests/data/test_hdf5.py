@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -87,6 +88,29 @@ def test_a_float_that_is_nearly_a_grey_level_is_rounded_and_others_are_refused(t
 class FullDisk(ArrayDataset):
     def batch(self, indices, epoch=0):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "sentence"),
+    [
+        ((5, 3, 28, 28), [0, 1, 2, 3, 4], "train: images have 3 channels, expected 1"),
+        ((5, 1, 28, 28), [0, 1, 12, 3, 4], "train labels from 0: element 2 is 12, expected 0..9"),
+        ((5, 1, 28, 28), [0, -1, 2, 3, 4], "train labels from 0: element 1 is -1, expected 0..9"),
+    ],
+)
+def test_what_the_file_cannot_hold_is_refused(tmp_path, shape, labels, sentence):
+    class Own:
+        image_size = shape[2:]
+
+        def __len__(self):
+            return len(labels)
+
+        def batch(self, indices, epoch=0):
+            return np.zeros(shape, np.float32)[indices], np.array(labels)[indices]
+
+    with pytest.raises(DataError, match=re.escape(sentence)):
+        write_dataset(tmp_path / "own.h5", DataSplits(Own(), Own(), Own(), {}))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_leaves_the_old_file(path):

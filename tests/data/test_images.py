@@ -133,3 +133,10 @@ def test_grey_is_the_luma():
     expected = np.asarray(Image.fromarray(random_rgb()).convert("L")).astype(int)
     assert abs(to_grey(rgb)[0].astype(int) - expected).max() <= 1  # Pillow's weights are rounded to 16 bits
     np.testing.assert_array_equal(to_grey(rgb[:1]), rgb[:1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_other_numbers_are_not_made_grey(dtype):
+    for channels in (1, 3):
+        with pytest.raises(TypeError, match=f"to_grey: the image is {np.dtype(dtype)}, expected uint8"):
+            to_grey(np.zeros((channels, 4, 5), dtype))

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, check
 from hstn_ref.motion import affine_motion, identity_theta
+from hstn_ref.motion.coordinates import pixels
 
 
 def definition(theta, shape, scale):
@@ -73,6 +74,15 @@ def test_after_another_motion_is_the_exact_composition(coords):
         x, y = (j + w[0, 0, i, j] - (W - 1) / 2) / s_x, (i + w[0, 1, i, j] - (H - 1) / 2) / s_y
         expected = s_x * ((a - 1) * x + b * y + c), s_y * (d * x + (e - 1) * y + f)
         assert_allclose(motion[:, i, j], expected, atol=1e-12)
+
+
+def test_grids_of_large_images_are_not_kept():
+    """But made anew; those of small images, which networks have, are."""
+    coords, dtype = "normalised", np.dtype(np.float32)
+    assert pixels((60, 60), coords, dtype) is pixels((60, 60), coords, dtype)
+    large = pixels((300, 300), coords, dtype)
+    assert large is not pixels((300, 300), coords, dtype)
+    assert_array_equal(large, pixels((300, 300), coords, dtype))
 
 
 def test_gradients():
