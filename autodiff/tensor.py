@@ -1,4 +1,4 @@
-"""Tensors, the tape and the backward sweep: reverse-mode differentiation on two pages.
+"""Tensors, the tape and the backward sweep: reverse-mode differentiation.
 
 An op computes y = f(x1, ..., xn) on plain arrays, then records how a gradient flows back:
 

@@ -7,7 +7,7 @@
     flow_epe    mean_p  |w(p) - w*(p)|    the usual endpoint error                                        (2)
     folding     share of squares between pixels in which a motion folds: motion.folding_fraction
 
-The paper means over "the central part" of the images without saying how large it is: `part` of both sides, 0.75
+The paper averages over "the central part" of the images without saying how large it is: `part` of both sides, 0.75
 unless told. In (1) two motions that differ where the image is flat are equal, in (2) they are not.
 """
 

@@ -40,7 +40,7 @@ class Change:
 
 CHANGES = {
     "face": Change(
-        "8 degrees, elastic motion of 3 pixels an axis, brighter, contrast 1.15, noise",
+        "-8 degrees, elastic motion of 3 pixels an axis, darker, contrast 1.15, noise",
         *(-8, 0.95, (12, -9), 3, 14, 1.15, -10, 4),
     ),
     "coffee": Change(
@@ -116,6 +116,8 @@ def main() -> None:
         "",
         *pictures,
         "The residual has what a motion cannot explain: noise, and the light of the second photograph.",
+        "Angles in the first column are those of the motion; the rotation found is that of the image, with the",
+        "opposite sign. An elastic motion has an affine part of its own: with one they differ by about a degree.",
     ]
     (OUT / "README.md").write_text("\n".join(text) + "\n")
 

@@ -7,9 +7,9 @@
     E(w) = sum_p m Psi( |S(p + Hx + w) - T(p)|^2 ) + gamma m Psi( |grad S(p + Hx + w) - grad T(p)|^2 )
          + alpha sum_p Psi( |grad u|^2 + |grad v|^2 ),        Psi(s2) = sqrt(s2 + 0.001^2)                   (1)
 
-This is the energy of `hstn_ref.flow.brox` but for one thing: smooth is w alone, so a rotation or an enlargement costs
-nothing. The source is read once, at the sum, equation (3) of the paper. w is a motion in the frame of the source, the
-warped source lies in that of the target: with L the linear part of p + Hx, and as long as w changes slowly,
+This is the energy of `hstn_ref.flow.brox` but for one thing: only w is held smooth, so a rotation or an enlargement
+costs nothing. The source is read once, at the sum, equation (3) of the paper. w is a motion in the frame of the source,
+the warped source lies in that of the target: with L the linear part of p + Hx, and as long as w changes slowly,
 
     grad S (p + Hx + w) = L^-T grad [S(p + Hx + w)]                                                        (2)
 

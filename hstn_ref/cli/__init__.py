@@ -64,7 +64,7 @@ def main(debug: bool) -> None:
       hstn table1                                   all networks of the paper's Table 1
       hstn table2                                   all methods of the paper's Table 2
       hstn align monday.png friday.png              bring one image onto another
-      hstn verify                                   prove every gradient
+      hstn verify                                   check every gradient
       hstn bench                                    how fast, beside PyTorch
 
     Exit codes: 0 done, 1 an error (one sentence says which), 2 wrong usage, 130 stopped by Ctrl-C.

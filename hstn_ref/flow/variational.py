@@ -23,9 +23,8 @@ is comparable to that of I1 where w turns or stretches. Derivatives are (1, -8, 
 **Lag the nonlinearity.** With Psi' (up to the factor 2) taken at the last w, the energy is quadratic and its minimum
 solves, at every pixel i with neighbours j in N,
 
-    g_ij = alpha / sqrt( |grad u|^2 + |grad v|^2 + EPS^2 )  on the edge ij: the difference across it, and the mean of
-    the
-           central differences along it; no edge leaves the image                                            (5)
+    g_ij = alpha / sqrt( |grad u|^2 + |grad v|^2 + EPS^2 )  on the edge ij: the difference of its two ends, and
+           along it the mean of their central differences; no edge leaves the image                          (5)
     p_0  = m / sqrt( r_0^2 + gamma (r_1^2 + r_2^2) + EPS^2 ),  p_1 = p_2 = gamma p_0              joint       (6)
     p_0  = m / sqrt( r_0^2 + EPS^2 ),  p_1 = p_2 = m gamma / sqrt( r_1^2 + r_2^2 + EPS^2 )        separate
     A11  = sum_k p_k a_k^2,   A12 = sum_k p_k a_k b_k,   A22 = sum_k p_k b_k^2                               (7)

@@ -6,8 +6,8 @@
     output      conv(2, 3x3), zero at the start, linear: w = (u, v)
 
 Filters double after each downsampling and halve after each deconvolution; every layer but the last has a ReLU. The
-figure is lost and the text leaves depth and width open: docs/paper-map.md gives the reasons for (base, depth, convs) =
-(32, 2, 2).
+text leaves depth and width open, and of Figure 5 only the caption was read: docs/paper-map.md gives the reasons for
+(base, depth, convs) = (32, 2, 2).
 """
 
 from __future__ import annotations

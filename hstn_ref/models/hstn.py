@@ -39,7 +39,7 @@ class HSTN(SpatialTransformer):
     The options answer what the paper leaves open; the defaults are the readings that docs/paper-map.md recommends.
 
     preset            size of the flow generator: "tiny", "small", "paper"
-    depth             its halvings: by default 2, as 60 = 4 15 allows without odd sizes, and in an alignment 3 where 8
+    depth             its halvings: by default 2, as 60 = 4 x 15 allows without odd sizes, and in an alignment 3 where 8
                       divides both sides of the images
     alpha, beta       weights of bending energy and smoothness in (7), see above; norm, form, reduction: as in those ops
     flow_unit         "pixel", the unit of the penalty, or "normalised", where the image is 2 wide

@@ -4,8 +4,9 @@
     M_k+1 = M_k o localisation(I_k),  I_k = sampler(I, M_k)
 
 It has the parameters of an Affine-STN, under the same names, however many steps it takes: a recurrent network, whose
-gradient is the sum over its steps. "Inverse compositional" is an analogy to the algorithm of Lucas and Kanade, which
-has one gradient for all its steps; nothing is inverted here.
+gradient is the sum over its steps. "Inverse compositional" is an analogy to that form of the algorithm of Lucas and
+Kanade (Baker and Matthews 2004), which computes gradient and Hessian of the template once for all its steps; nothing is
+inverted here.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def compose(outer: Any, inner: Any) -> Tensor:
 def inverse(motion: Any, *, step: float = 1.0, iterations: int = 200, tolerance: float | None = None) -> Tensor:
     """The motion b (N, 2, H, W), in pixels, that `motion` (N, 2, H, W) undoes: compose(motion, b) is zero; (15), (16).
 
-    step        of the iteration. 1 needs the slopes of the motion below 1; a smaller one is slower, but comes through
-                strong rotations and enlargements: 0.5 through an enlargement by 2 or a rotation by 60 degrees.
+    step        s of the iteration, which converges if |1 - s A| < 1 for the eigenvalues of A = 1 + dm/dp: with 1 for
+                rotations below 60 degrees and enlargements of positions below 2, with 0.5, slower, below 75 and 4.
     tolerance   pixels, within which every position must come back; left out, 8 roundings of the largest position
     iterations  at most
 

@@ -20,8 +20,8 @@ The sizes of the result, with P = p + padding at the bottom and Q = q + padding 
     I = (H + P - U) // s + 1,       J = (W + Q - V) // r + 1                                                    (5)
 
 so different H can give the same I: equation (2) must be told the shape of x. Read as a forward map it is the
-transposed convolution (../conv_transpose2d.py). The three maps are bilinear and <y(x, w), gy> is symmetric in their
-roles, so the vjps of each are the other two, to every order.
+transposed convolution (../conv_transpose2d.py). <y(x, w), gy> is trilinear in x, w and gy, and (1) to (3) are its
+gradients to gy, x and w: so the vjps of each are the other two, to every order.
 
 A layer usually goes on with relu, so (1) and (2) take `rectify`: negative results become 0 before they are stored.
 
