@@ -8,9 +8,9 @@ Errors are means over the central 60 % of both sides. Times are those of the clo
 those that the processor spent here. Writes classical-flow.json, which has every pair, and table.txt into
 docs/results/classical-flow/. `--only align --out FOLDER` measures one row and writes it elsewhere.
 
-Where scikit-image is installed, its stereo pair of a motorcycle (Middlebury 2014) is measured too, at a quarter of its
-size, 185x125 grey pixels: the only photographs here whose motion was measured and not made. left(x) = right(x - d), so
-the motion is (-d, 0). Occluded pixels count; those whose disparity d is unknown do not.
+`--stereo`, which needs scikit-image, measures its stereo pair of a motorcycle (Middlebury 2014) instead, at a quarter
+of its size, 185x125 grey pixels: the only photographs here whose motion was measured and not made. left(x) = right(x - d),
+so the motion is (-d, 0). Occluded pixels count; those whose disparity d is unknown do not. Writes stereo.json.
 """
 
 import argparse
@@ -132,8 +132,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--only", choices=FLOWS, nargs="+", default=list(FLOWS), metavar="ROW", help="rows to measure")
     parser.add_argument("--rounds", type=int, default=3, help="times that every pair is timed")
+    parser.add_argument("--stereo", action="store_true", help="measure the stereo pair of scikit-image")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "classical-flow")
     options = parser.parse_args()
+    if options.stereo:
+        if not find_spec("skimage"):
+            parser.error("--stereo: scikit-image is not installed")
+        found = {name: measure_motorcycle(FLOWS[name]) for name in options.only}
+        print(*(f"{name}: {json.dumps(numbers)}" for name, numbers in found.items()), sep="\n")
+        write(options.out / "stereo.json", {**origin(), "motorcycle": found})
+        return
 
     header = "flow_epe mean | median | worst | below 1 px | image_epe mean | folds "
     header += "| ms, median | ms, least | ms of the processor, median | least |"
@@ -146,26 +154,26 @@ def main() -> None:
         results[name] = {str(seed): measure(flow, pairs_of(seed), options.rounds) for seed in options.seeds}
         lines += [row(f"{name}, {seed}", found) for seed, found in results[name].items()]
         print(*lines[-len(options.seeds) :], sep="\n", flush=True)
-    stereo = {name: measure_motorcycle(FLOWS[name]) for name in options.only} if find_spec("skimage") else {}
-    for name, found in stereo.items():
-        lines.append(f"motorcycle, {name}: {json.dumps(found)}")
-        print(lines[-1])
-    load = os.getloadavg()
-    about = {
+    write(options.out / "classical-flow.json", {**origin(), "part": PART, "results": results})
+    (options.out / "table.txt").write_text("\n".join(lines) + "\n")
+
+
+def origin() -> dict:
+    """What is known of how numbers were measured."""
+    return {
         "command": shlex.join(["python", *sys.argv]),
         "threads": {key: os.environ.get(key) for key in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")},
         "cores allowed": len(os.sched_getaffinity(0)),
-        "load averages at the end": [round(x, 2) for x in load],
+        "load averages at the end": [round(x, 2) for x in os.getloadavg()],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": machine.commit(),
         "machine": machine.describe(),
-        "part": PART,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "classical-flow.json").write_text(
-        json.dumps({**about, "results": results, "motorcycle": stereo}) + "\n"
-    )
-    (options.out / "table.txt").write_text("\n".join(lines) + "\n")
+
+
+def write(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content) + "\n")
 
 
 if __name__ == "__main__":
