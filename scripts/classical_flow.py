@@ -9,8 +9,8 @@ those that the processor spent here. Writes classical-flow.json, which has every
 docs/results/classical-flow/. `--only align --out FOLDER` measures one row and writes it elsewhere.
 
 `--stereo`, which needs scikit-image, measures its stereo pair of a motorcycle (Middlebury 2014) instead, at a quarter
-of its size, 185x125 grey pixels: the only photographs here whose motion was measured and not made. left(x) = right(x - d),
-so the motion is (-d, 0). Occluded pixels count; those whose disparity d is unknown do not. Writes stereo.json.
+of its size, 185x125 grey pixels: the only photographs here whose motion was measured and not made. left(x) =
+right(x - d), so the motion is (-d, 0). Occluded pixels count; those whose disparity d is unknown do not. Writes stereo.json.
 """
 
 import argparse
