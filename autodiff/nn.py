@@ -145,7 +145,7 @@ def zeros(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, dtype: 
 
 
 class Conv2d(Module):
-    """`ops.conv2d` with its weight and bias."""
+    """`ops.conv2d` with its weight (outputs, inputs, size, size) and bias: (N, inputs, H, W) -> (N, outputs, I, J)."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Conv2d(Module):
 
 
 class ConvTranspose2d(Module):
-    """`ops.conv_transpose2d` with its weight and bias.
+    """`ops.conv_transpose2d` with its weight (inputs, outputs, size, size) and bias: as Conv2d, sizes times stride.
 
     An output pixel meets one in stride^2 of the taps; the fan-in of the initialiser counts those.
     """
@@ -194,7 +194,7 @@ class ConvTranspose2d(Module):
 
 
 class Dense(Module):
-    """`ops.dense` with its weight and bias."""
+    """`ops.dense` with its weight (outputs, inputs) and bias: (N, inputs) -> (N, outputs)."""
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ class Dense(Module):
 
 
 class MaxPool2d(Module):
-    """`ops.max_pool2d`; the stride is the size."""
+    """`ops.max_pool2d`, (N, C, H, W) -> (N, C, H // size, W // size); the stride is the size."""
 
     def __init__(self, size: int):
         self.size = size

@@ -102,6 +102,10 @@ def test_a_table_is_trained_and_written(table):
             assert row[key]["spread"] == (spread if spread is None else pytest.approx(spread))
         assert f"{row['parameters']:,}" in text and f"{row['parameters']:,}" in shown
         done = row["runs"][: row["finished"]]
+        for found, result in zip(done, results, strict=True):
+            history = found["history"]["valid_accuracy"]
+            assert len(history) == list(result["epochs"].values())[-1]
+            assert max(history) == pytest.approx(result["valid_accuracy"], abs=1e-5)
         assert all(run["command"] and run["machine"]["numpy"] for run in done)
         assert [run["seed"] for run in row["runs"]] == [0, 1]
     assert [run["status"] for run in facts["rows"][2]["runs"]] == ["finished", "not started"]

@@ -8,9 +8,9 @@ from ..tensor import Tensor, as_tensor, check_dtypes, record
 
 
 def softmax(x) -> Tensor:
-    """p_k = exp(x_k) / sum_l exp(x_l) along the last axis, computed without overflow.
+    """p_k = exp(x_k) / sum_l exp(x_l) along the last axis, (..., K) -> (..., K), computed without overflow.
 
-    gx = p (gp - <gp, p>).
+    gx = p (gp - <gp, p>). Raises TypeError for a non-floating dtype.
     """
     x = as_tensor(x)
     check_dtypes("softmax", x)

@@ -9,7 +9,8 @@
                  gY = X^T gZ                     gy = gz [x < y]
 
 Inputs broadcast as in NumPy; the adjoint of broadcasting is a sum (`sum_to`). A Python number takes the dtype of the
-tensor beside it; arrays of two precisions give the wider one, and each gradient has its own input's dtype.
+tensor beside it; arrays of two precisions give the wider one, and each gradient has its own input's dtype. All raise
+ValueError for shapes that do not broadcast.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def divide(x, y) -> Tensor:
 
 
 def power(x, p: float) -> Tensor:
-    """x to a constant power p, a Python number."""
+    """x to a constant power p, element by element. Raises TypeError unless p is a Python number."""
     x = as_tensor(x)
     if not isinstance(p, (int, float)):
         raise TypeError(f"power: the exponent must be a Python number, got {type(p).__name__}")
@@ -99,7 +100,10 @@ def maximum(x, y) -> Tensor:
 
 
 def matmul(x, y) -> Tensor:
-    """The matrix product over the last two axes, the others broadcast; a 1-D input is a row (x) or a column (y)."""
+    """The matrix product over the last two axes: (..., I, K) and (..., K, J) -> (..., I, J).
+
+    The other axes broadcast; a 1-D input is a row (x) or a column (y). Raises ValueError if the shapes do not fit.
+    """
     x, y = as_tensor(x), as_tensor(y)
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[max(-2, -y.ndim)]:
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit")
@@ -119,7 +123,7 @@ def matmul(x, y) -> Tensor:
 
 
 def cast(x: Tensor, dtype: np.dtype) -> Tensor:
-    """x in another precision."""
+    """x in another precision; its gradient comes back in its own."""
     if x.dtype == dtype:
         return x
     return record(x.data.astype(dtype), (x, lambda gy: cast(gy, x.dtype)))

@@ -10,8 +10,8 @@ from ..tensor import Tensor, as_tensor, check_dtypes
 def dropout(x, rate: float, rng: np.random.Generator) -> Tensor:
     """Inverted dropout: each number is set to 0 with probability `rate`, the others are divided by 1 - rate.
 
-    The expectation is unchanged, so at test time the op is left out (Srivastava et al. 2014). Raises ValueError
-    unless 0 <= rate < 1.
+    x has any shape. The expectation is unchanged, so at test time the op is left out (Srivastava et al. 2014). Raises
+    ValueError unless 0 <= rate < 1, TypeError for a non-floating dtype.
     """
     x = as_tensor(x)
     check_dtypes("dropout", x)

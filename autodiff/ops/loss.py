@@ -15,8 +15,8 @@ def softmax_cross_entropy(logits, labels) -> Tensor:
         gz_nk = gL / N (softmax(z)_nk - [k = label_n])                                    (2)
 
     logits (N, K), labels (N,) integers in 0..K-1. (1) is computed from z - max z, so it neither overflows nor loses
-    digits. Raises ValueError for an empty batch, shapes that do not fit and labels out of range, TypeError for labels
-    that are not integers.
+    digits. It is the "cross entropy" of the paper's Table 1. Raises ValueError for an empty batch, shapes that do not
+    fit and labels out of range, TypeError for labels that are not integers.
     """
     z = as_tensor(logits)
     labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)

@@ -19,7 +19,10 @@ Axis = int | tuple[int, ...] | None
 
 
 def sum(x, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over `axis` (all axes if None)."""
+    """The sum over `axis`, an axis or several (all if None), which `keepdims` keeps with size 1.
+
+    Raises as NumPy's for an axis that x does not have.
+    """
     x = as_tensor(x)
     kept = _kept_shape(x.shape, axis)
     return record(
@@ -38,7 +41,7 @@ def mean(x, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def broadcast_to(x, shape: tuple[int, ...]) -> Tensor:
-    """x repeated along new and size-1 axes; a read-only view."""
+    """x repeated along new and size-1 axes to `shape`; a read-only view. Raises ValueError if it does not broadcast."""
     x = as_tensor(x)
     return record(np.broadcast_to(x.data, shape), (x, lambda gy: sum_to(gy, x.shape)))
 

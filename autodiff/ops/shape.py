@@ -11,14 +11,14 @@ from ..tensor import Tensor, as_tensor, check_dtypes, record
 
 
 def reshape(x, *shape) -> Tensor:
-    """x with another shape, the same numbers in row-major order."""
+    """x with another shape, one size may be -1; the same numbers in row-major order. Raises ValueError as NumPy's."""
     x = as_tensor(x)
     new = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     return record(x.data.reshape(new), (x, lambda gy: reshape(gy, x.shape)))
 
 
 def transpose(x, *axes) -> Tensor:
-    """x with its axes permuted, reversed if none are given."""
+    """x with its axes permuted, reversed if none are given. Raises ValueError for what is no permutation."""
     x = as_tensor(x)
     order = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
     order = order or tuple(range(x.ndim))[::-1]
@@ -27,7 +27,7 @@ def transpose(x, *axes) -> Tensor:
 
 
 def take(x, index) -> Tensor:
-    """x[index] for any index that NumPy takes; an element met twice gets both gradients."""
+    """x[index] for any index that NumPy takes; an element met twice gets both gradients. Raises as NumPy's."""
     x = as_tensor(x)
     index = _plain(index)
     return record(np.asarray(x.data[index]), (x, lambda gy: _put(gy, index, x.shape)))

@@ -17,6 +17,7 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.nn import Conv2d, Module
 from autodiff.ops import softmax_cross_entropy
+from autodiff.ops.arithmetic import cast
 from hstn_ref.plain import plain
 
 from .options import check_options
@@ -120,11 +121,7 @@ class Network(Module):
             raise ValueError(f"{owner}: images {images.shape}, expected (N, {', '.join(map(str, expected))})")
         if len(images) == 0:
             raise ValueError(f"{owner}: empty batch, images have shape {images.shape}")
-        if images.dtype == self.dtype:
-            return images
-        if images.requires_grad:  # a cast would cut the graph
-            raise TypeError(f"{owner}: images with a gradient have dtype {images.dtype}, expected {self.dtype}")
-        return Tensor(images.data.astype(self.dtype))
+        return cast(images, self.dtype)
 
 
 def feature_size(

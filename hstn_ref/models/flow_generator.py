@@ -64,6 +64,7 @@ class FlowGenerator(Module):
         self.output = Conv2d(base, 2, 3, initial=zeros, **same)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (N, inputs, H, W) -> w (N, 2, H, W), pixels, x first. Raises ValueError for a side below 2^depth."""
         if min(x.shape[2:]) < 2 ** len(self.down):
             raise ValueError(f"FlowGenerator: images {x.shape[2:]} are too small for {len(self.down)} halvings")
         skips = []

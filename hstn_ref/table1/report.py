@@ -43,6 +43,7 @@ TITLES = {
 }
 HEADINGS = ("network", "accuracy", "paper", "cross entropy", "paper", "parameters", "hours", "seeds", "status")
 BRIEF = range(len(HEADINGS))  # the columns for a terminal
+KEPT = ("train_accuracy", "valid_accuracy", "valid_cross_entropy")  # of every epoch
 REDUCED = "REDUCED: few images, few epochs. These numbers show that everything runs, not what the networks can do."
 
 
@@ -93,7 +94,9 @@ def seeds_of(out: Path, row: str, wanted: Iterable[int]) -> list[int]:
 def _run(config: TableConfig, out: Path, row: str, seed: int) -> dict[str, Any]:
     folder = folder_of(out, row, seed)
     if finished(out, row, seed):
-        return {**runs.read_result(folder / runs.RESULT), "seed": seed, "status": "finished"}
+        lines = read_history(folder / HISTORY)
+        history = {name: [round(getattr(line, name), 5) for line in lines] for name in KEPT}
+        return {**runs.read_result(folder / runs.RESULT), "seed": seed, "status": "finished", "history": history}
     epochs = len(read_history(folder / HISTORY)) if (folder / HISTORY).exists() else 0
     if not (folder / runs.CONFIG).exists():
         return {"seed": seed, "status": "not started"}
