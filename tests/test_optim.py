@@ -140,6 +140,21 @@ def test_the_voices_agree_on_all_parameters_together(eps_hat):
     assert_array_equal(starts[0], np.random.default_rng(0).standard_normal(2500).astype(np.float32))
 
 
+def test_a_parameter_may_change_its_precision():
+    """Its moments, of the precision that it had, go on in the new one."""
+    found = []
+    for voice in ("reference", "cpu"):
+        x = Tensor(np.ones(3, np.float32), requires_grad=True)
+        adam = Adam([x], lr=0.1)
+        with use(voice):
+            run(adam, [x], [[[1.0, -2.0, 0.5]]])
+            x.data = x.data.astype(np.float64)
+            run(adam, [x], [[[-1.0, 3.0, 0.5]]])
+        assert {x.dtype, adam.m[0].dtype, adam.v[0].dtype} == {np.dtype(np.float64)}
+        found.append(x.data)
+    assert_allclose(found[1], found[0], rtol=1e-6)
+
+
 def test_a_gradient_has_the_shape_of_its_parameter():
     x = Tensor(np.ones((2, 3)), requires_grad=True)
     with pytest.raises(ValueError, match=r"^Adam: a gradient \(3,\) of a parameter \(2, 3\)$"):
