@@ -264,8 +264,10 @@ def _own(gx: Tensor, taken: set[int]) -> Tensor:
 
 
 def _memory(array: Array) -> Array:
-    """The array that owns the memory of a view."""
-    return array if array.base is None else array.base
+    """The array that a view is of, which owns the memory or has it from elsewhere."""
+    while isinstance(array.base, type(array)):
+        array = array.base
+    return array
 
 
 def _start(y: Tensor, gy: Tensor | Array | None) -> Tensor:

@@ -7,9 +7,9 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """NumPy's numbers as Python's, tuples as lists and mappings as dictionaries, all the way down."""
-    if getattr(value, "shape", None) == ():  # a scalar of NumPy
-        return value.item()
+    """NumPy's numbers as Python's, arrays and tuples as lists, mappings as dictionaries, all the way down."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
     if isinstance(value, Mapping):
         return {name: plain(x) for name, x in value.items()}
     if isinstance(value, (list, tuple)):

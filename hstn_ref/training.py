@@ -71,8 +71,9 @@ def fit(
     do not decide the learning rate, `epochs` may differ from before. `quiet` shows no progress.
 
     Ctrl-C (SIGINT) or SIGTERM ends the step, saves, and raises Interrupted. Raises FileError if the folder cannot be
-    written, holds a run already, or is in use by another process; DataError if its checkpoint does not fit; ConfigError
-    (a ValueError) for arguments out of range; Diverged when the loss is not finite any more.
+    written, holds a run already, or is in use by another process; DataError if its checkpoint does not fit, a split is
+    empty or an image has NaN; ConfigError (a ValueError) for arguments out of range; Diverged when the loss is not
+    finite any more.
     """
     config = TrainingConfig(
         epochs, batch_size, lr, lr_multipliers, schedule, patience, reductions, seed, checkpoint_minutes

@@ -139,11 +139,12 @@ def row(name: str, found: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--only", choices=FLOWS, nargs="+", default=DEFAULT, metavar="ROW", help="rows to measure")
+    parser.add_argument("--only", choices=FLOWS, nargs="+", default=None, metavar="ROW", help="rows to measure")
     parser.add_argument("--rounds", type=int, default=3, help="times that every pair is timed")
     parser.add_argument("--stereo", action="store_true", help="measure the stereo pair of scikit-image")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "classical-flow")
     options = parser.parse_args()
+    options.only = options.only or [*DEFAULT, *(("align",) if options.stereo else ())]
     if options.stereo:
         if not find_spec("skimage"):
             parser.error("--stereo: scikit-image is not installed")

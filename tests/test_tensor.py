@@ -360,9 +360,10 @@ def test_gradients_share_no_memory():
     assert_array_equal(gy, 1)
 
 
-def test_the_gradient_of_a_variable_itself():
-    x, gy = variable(1.0, 2.0), np.ones(2)
-    x.backward(gy)
+@pytest.mark.parametrize("memory", [np.ones, lambda n: np.frombuffer(bytearray(np.ones(n).tobytes()))])
+def test_the_gradient_of_a_variable_itself(memory):
+    x, gy = variable(1.0, 2.0), memory(2)
+    x.reshape((2,)).backward(gy)
     x.grad.data += 1
     assert_array_equal(gy, 1)
 

@@ -42,7 +42,7 @@ def vjp(
     """
     _check_options(mode, kinks)
     arrays = inputs_of(arrays)
-    u, wide, inputs = _prepared(fun, arrays, kinks, eps, seed)
+    u, wide, inputs = _prepared("vjp", fun, arrays, kinks, eps, seed)
     report = Report()
     for i, (g, v, good) in enumerate(inputs):
         tolerance = TOLERANCES[np.result_type(arrays[i].dtype)] if rtol is None else rtol
@@ -75,7 +75,7 @@ def complex_step(
     """
     _check_options("directional", kinks)
     arrays = inputs_of(arrays)
-    u, wide, inputs = _prepared(fun, arrays, kinks, None, seed)
+    u, wide, inputs = _prepared("complex step", fun, arrays, kinks, None, seed)
     report = Report()
     for i, (g, v, good) in enumerate(inputs):
         expected = complex_slope(fun, wide, i, v, u)
@@ -89,11 +89,11 @@ def complex_step(
     return report
 
 
-def _prepared(fun: Fun, arrays: Arrays, kinks: str, eps: float | None, seed: int):
+def _prepared(check: str, fun: Fun, arrays: Arrays, kinks: str, eps: float | None, seed: int):
     """What both checks begin with: a cotangent u, the inputs of the oracle, and for every input its gradient, a
     direction, and which elements are looked at; the direction is zero elsewhere."""
     rng = np.random.default_rng(seed)
-    u = cotangent(fun, arrays, rng)
+    u = cotangent(check, fun, arrays, rng)
     wide = exact(fun, arrays)
     inputs = []
     for i, g in enumerate(gradients_of(fun, arrays, u)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ def inputs_of(arrays: Iterable[Any]) -> tuple[np.ndarray, ...]:
 
     Raises TypeError for those that have no gradient, ValueError for NaN and infinity.
     """
-    inputs = tuple(np.array(a) for a in arrays)
+    inputs = tuple(np.array(a, np.result_type(np.asarray(a).dtype)) for a in arrays)  # in the byte order of the machine
     for i, a in enumerate(inputs):
-        if np.result_type(a.dtype) not in (np.float32, np.float64):  # of either byte order
+        if a.dtype not in (np.float32, np.float64):
             raise TypeError(f"check: input {i} has dtype {a.dtype}, expected float32 or float64")
         if not np.isfinite(a).all():
             raise ValueError(f"check: input {i} has NaN or infinity, expected finite numbers")
@@ -50,17 +50,22 @@ def jacobian_of(fun: Fun, arrays: Arrays, i: int) -> np.ndarray:
     return rows
 
 
-def cotangent(fun: Fun, arrays: Arrays, rng: np.random.Generator) -> np.ndarray:
+def cotangent(check: str, fun: Fun, arrays: Arrays, rng: np.random.Generator) -> np.ndarray:
     """A random u of the shape of fun's result."""
-    before = [a.copy() for a in arrays]
-    y: Any = fun(*map(Tensor, arrays))
+    return rng.standard_normal(result_of(check, fun, [Tensor(a) for a in arrays]).shape)
+
+
+def result_of(check: str, fun: Fun, xs: Sequence[Tensor]) -> Tensor:
+    """fun(*xs). Raises TypeError if that is no Tensor, CheckFailure if it has changed the data of an input."""
+    before = [x.data.copy() for x in xs]
+    y: Any = fun(*xs)
     if not isinstance(y, Tensor):
         raise TypeError(f"check: the function returned a {type(y).__name__}, expected a Tensor")
-    for i, (a, b) in enumerate(zip(arrays, before, strict=True)):
-        if not np.array_equal(a, b):
+    for i, (x, data) in enumerate(zip(xs, before, strict=True)):
+        if not np.array_equal(x.data, data):
             cause = "the function changes its input"
-            raise CheckFailure(f"check: input {i}: {cause}", Result("vjp", i, np.inf, 0.0, cause=cause))
-    return rng.standard_normal(y.shape)
+            raise CheckFailure(f"{check}: input {i}: {cause}", Result(check, i, np.inf, 0.0, cause=cause))
+    return y
 
 
 def exact(fun: Fun, arrays: Arrays) -> list[np.ndarray]:

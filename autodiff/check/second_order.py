@@ -13,7 +13,7 @@ from ..tensor import Tensor, grad
 from .evidence import unit
 from .explain import differ, sample
 from .first_order import TOLERANCES, vjp
-from .gradients import cotangent, exact, gradients_of, inputs_of
+from .gradients import cotangent, exact, gradients_of, inputs_of, result_of
 from .results import CheckFailure, DoesNotApply, Report, Result, units_in_the_last_place
 from .slopes import SHRINK, Arrays, Fun, along, evaluate, largest_step, magnitude, smallest_step
 
@@ -35,7 +35,7 @@ def adjoint(
     for i, a in enumerate(arrays):
         tolerance = EXACT[np.result_type(a.dtype)] if rtol is None else rtol
         xs = [Tensor(b, requires_grad=i == j) for j, b in enumerate(arrays)]
-        y = fun(*xs)
+        y = result_of("adjoint", fun, xs)
         v, u = rng.standard_normal(a.shape).astype(a.dtype), rng.standard_normal(y.shape).astype(y.dtype)
         start = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True)
         transposed = grad(y, xs[i], gy=start, create_graph=True)  # J^T start, linear in start
@@ -73,7 +73,7 @@ def second_order(
     Raises CheckFailure as `vjp` does, DoesNotApply if the gradient is not built from ops.
     """
     arrays, rng = inputs_of(arrays), np.random.default_rng(seed)
-    u = cotangent(fun, arrays, rng)
+    u = cotangent("second order", fun, arrays, rng)
     _check_twice(fun, arrays, u)
     v, w = ([rng.standard_normal(a.shape) * magnitude(a) for a in arrays] for _ in range(2))
     Hv, Hw = (hessian_product(fun, arrays, u, direction) for direction in (v, w))
@@ -117,7 +117,7 @@ def taylor(fun: Fun, *arrays: np.ndarray, seed: int = 0, kinks: str = "count") -
     """
     arrays, rng = inputs_of(arrays), np.random.default_rng(seed)
     wide = exact(fun, arrays)
-    u = cotangent(fun, wide, rng)
+    u = cotangent("taylor", fun, wide, rng)
     gradients = gradients_of(fun, wide, u)
     v = [rng.standard_normal(a.shape) * magnitude(a) for a in wide]
     slopes = [gradients]  # of <u, fun> and of its derivative along v

@@ -109,7 +109,10 @@ def optimised(
 
 def _check_found(found: Alignment, *, last: str) -> None:
     """Raise ValueError where, by what the `last` engine found, the images do not seem to show the same."""
-    facts = f"(residual {found.residual:.3g}, before {found.residual_before:.3g}; folds in {found.folding:.1%})"
+    seen = (
+        "no residual" if found.outside.all() else f"residual {found.residual:.3g}, before {found.residual_before:.3g}"
+    )
+    facts = f"({seen}; folds in {found.folding:.1%})"
     overlap = 1 - found.outside.mean()
     if overlap < OVERLAP:
         raise ValueError(

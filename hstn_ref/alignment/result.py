@@ -161,6 +161,7 @@ class Alignment:
         unit = 255 / max(high - low, 1e-9)
         s, t = (unit * image.reshape(C, H * W).astype(np.float64) for image in (self.warped, self.target))
         varied = (np.ptp(s, axis=1) > 0) & (np.ptp(t, axis=1) > 0)
+        varied |= not varied.any()
         a, b = light(s[varied], t[varied], ~self.outside.reshape(1, -1), rounds=4)
         return float(a.mean()), float(b.mean() / unit)
 

@@ -22,6 +22,7 @@ from hstn_ref.data.checks import validate_indices, validate_labels
 from hstn_ref.data.datasets import Batch, DataSplits, unit_range
 from hstn_ref.errors import DataError, FileError
 from hstn_ref.files import write_bytes
+from hstn_ref.plain import plain
 
 FORMAT = "hstn-ref data set"
 VERSION = 1
@@ -111,8 +112,8 @@ def read_hdf5(path: str | os.PathLike[str]) -> DataSplits:
 
 def _plain(value: Any) -> Any:
     """A value that JSON can hold, as checkpoints keep it."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, (str, int, float, bool)) else str(value)
+    value = plain(value)
+    return value if isinstance(value, (str, int, float, bool, list)) else str(value)
 
 
 class HDF5Dataset:

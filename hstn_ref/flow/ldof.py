@@ -5,9 +5,9 @@
          + beta sum_p  rho(p) Psi( |w(p) - w1(p)|^2 )                                                     (1)
 
 The first two lines are those of brox.py, with Psi apart. The third holds the motion near matches w1 of descriptors,
-found beforehand (matching.py), at most 40 pixels away along both axes, 80 in large images; rho is how much one trusts a
-match. What is small and moves far vanishes from the coarse levels of a pyramid, and no warping brings it back: the
-matches do, as far as they reach.
+found beforehand (matching.py), at most `radius` pixels away along both axes; rho is how much one trusts a match. What
+is small and moves far vanishes from the coarse levels of a pyramid, and no warping brings it back: the matches do, as
+far as they reach.
 
 alpha = 30, beta = 300, gamma = 5, eta = 0.95, and a coarsest level of 15 pixels, as in the authors' program, which
 sums over three channels where variational.py takes the mean: Psi of a sum is sqrt(3) times that of a mean, so alpha
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from hstn_ref.flow.matching import find_matches
+from hstn_ref.flow.matching import RADIUS, find_matches
 from hstn_ref.flow.pairs import Progress, counter, each_pair
 from hstn_ref.flow.pyramid import resize, resize_motion, sizes
 from hstn_ref.flow.variational import FIXED_POINTS, Matches, Weights, constancies, inside, minimise
@@ -46,26 +46,34 @@ MATCHING = 3  # minimisations of the finest level that take as long as each of f
 TINY = 0.01  # grey levels a pixel, added to |grad| before it divides
 
 
-def ldof(source: Any, target: Any, *, progress: Progress | None = None) -> np.ndarray:
+def ldof(source: Any, target: Any, *, radius: int = RADIUS, progress: Progress | None = None) -> np.ndarray:
     """The motion with target(p) ~ source(p + motion(p)): the minimum of (1), found coarse to fine.
 
     Images (H, W) or (C, H, W) give a motion (2, H, W), batches (N, C, H, W) motions (N, 2, H, W); C is 1 or 3, both
     sides at least 15, and at most LARGEST pixels. Motions are float32, in pixels, x first. Images may have any real
     dtype and unit.
+    `radius`, pixels, is how far matches are looked for: 40, or more where something moves further; the authors have 80.
     `progress` is called with (work done, all work) of a pair, about evenly in time.
-    Raises ValueError for images of different or unfit shapes, constant images, NaN and infinity; TypeError for numbers
-    that are not real.
+    Raises ValueError for images of different or unfit shapes, constant images, NaN and infinity, and a radius below 1;
+    TypeError for numbers that are not real.
     """
-    return each_pair("ldof", source, target, COARSEST, lambda s, t: _coarse_to_fine(s, t, progress), largest=LARGEST)
+    if radius < 1:
+        raise ValueError(f"ldof: radius is {radius}, expected at least 1 pixel")
+
+    def estimate(s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return _coarse_to_fine(s, t, int(radius), progress)
+
+    return each_pair("ldof", source, target, COARSEST, estimate, largest=LARGEST)
 
 
-def _coarse_to_fine(source: np.ndarray, target: np.ndarray, progress: Progress | None) -> np.ndarray:
+def _coarse_to_fine(source: np.ndarray, target: np.ndarray, radius: int, progress: Progress | None) -> np.ndarray:
     source, target = (gaussian_filter(image, (0, SMOOTHING, SMOOTHING), mode="nearest") for image in (source, target))
     shape = target.shape[1:]
     levels = sizes(shape, ETA, COARSEST)
     pixels = [H * W for H, W in levels]
     advance = counter(progress, FIXED_POINTS * (sum(pixels) + (4 * MATCHING + LAST) * pixels[-1]))
-    points, motions, rho = find_matches(source, target, partial(advance, FIXED_POINTS * MATCHING * pixels[-1]))
+    tick = partial(advance, FIXED_POINTS * MATCHING * pixels[-1])
+    points, motions, rho = find_matches(source, target, tick, radius=radius)
     w = np.zeros((2, *levels[0]), np.float32)
     for k, size in zip(range(len(levels) - 1, -1, -1), levels, strict=True):
         tick = partial(advance, size[0] * size[1])

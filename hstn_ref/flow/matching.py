@@ -6,15 +6,14 @@
 2. **Descriptor** d(p): the histograms at p + {-4, 0, 4}^2, 135 numbers. Distance D = |d1 - d2|^2.        (2)
 3. **Points** p of the target: every fourth pixel both ways, where the cornerness, |grad| times the smaller eigenvalue
    of the structure tensor (sigma 4), is at least an eighth of its mean.                                  (3)
-4. **Candidates** q of the source: at most R pixels from p along both axes, with an energy |d|^2 between half and twice
-   that of p, and a squared colour difference of at most 300, summed over three channels. R is 40 for images whose
-   shorter side has up to 128 pixels, in proportion to it for larger ones, 80 at most.                    (4)
+4. **Candidates** q of the source: at most `radius` pixels from p along both axes, with an energy |d|^2 between half
+   and twice that of p, and a squared colour difference of at most 300, summed over three channels.       (4)
 5. **Match**: the candidate of least D. It is kept if the best match of q among the pixels of the target lies within
    one pixel of p. With D1 the least and D2 the next one, rho = (D2 - D1) / D1, at most MOST.             (5)
 
-The authors' program looks 80 pixels far in images of 640x480. In the 60 pairs of docs/classical-flow.md, of 128x128
-pixels, one match in eighteen is false with R = 80 as with 40, but with 80 by 23 pixels and with 40 by 15 on average;
-the mean error of ldof is 1.95 and 0.84 pixels, the median is the same, and 80 takes a quarter longer.
+The authors' program has a radius of 80 pixels, RADIUS is 40. In the 60 pairs of docs/classical-flow.md one match in
+eighteen is false with both, but with 80 by 23 pixels and with 40 by 15 on average; the mean error of ldof is 1.95 and
+0.84 pixels, the median is the same, and 80 takes a quarter longer.
 
 Source: Brox and Malik (2011), section 3.2, "dense" matching of histograms of oriented gradients.
 """
@@ -29,14 +28,13 @@ from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d, unifo
 
 BINS = 15
 STEP = 4  # pixels, from cell to cell of a descriptor and from point to point
-RADIUS, MOST_RADIUS = 40, 80  # pixels, of images up to SIDE and of large ones
-SIDE = 128
+RADIUS = 40  # pixels
 COLOUR = 300.0
 MOST = 5.0  # rho is unbounded where D1 is almost 0
 
 
 def find_matches(
-    source: np.ndarray, target: np.ndarray, tick: Callable[[], None] = lambda: None
+    source: np.ndarray, target: np.ndarray, tick: Callable[[], None] = lambda: None, *, radius: int = RADIUS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (M, 2) of the target, their motions (M, 2) into the source, x first, and how sure they are, rho (M,).
 
@@ -48,7 +46,6 @@ def find_matches(
     d2 = descriptors(source)
     tick()
     points = interesting(target)
-    radius = search_radius(*target.shape[1:])
     forward, rho = _best(d1, d2, target, source, points, radius, COLOUR)
     tick()
     backward, _ = _best(d2, d1, source, target, forward, radius, COLOUR)
@@ -56,11 +53,6 @@ def find_matches(
     kept = (forward[:, 0] >= 0) & (abs(backward - points).max(axis=1) <= 1)
     motions = (forward - points)[kept].astype(np.float64)
     return points[kept].astype(np.float64), motions, np.minimum(rho[kept], MOST).astype(np.float64)  # (5)
-
-
-def search_radius(H: int, W: int) -> int:
-    """R of (4)."""
-    return min(max(RADIUS, round(RADIUS * min(H, W) / SIDE)), MOST_RADIUS)
 
 
 def descriptors(image: np.ndarray) -> np.ndarray:

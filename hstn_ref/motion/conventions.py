@@ -24,7 +24,7 @@ def to_grid_sample(motion: np.ndarray, image_size: tuple[int, int] | None = None
     m = _checked("to_grid_sample", motion, channels=1)
     size = _size(m.shape[2:], image_size)
     positions = np.moveaxis(m + _pixels(m), 1, -1)
-    g = 2 * positions / (size - 1) - 1 if align_corners else (2 * positions + 1) / size - 1
+    g = 2 * positions / np.maximum(size - 1, 1) - 1 if align_corners else (2 * positions + 1) / size - 1
     return g.astype(m.dtype)
 
 
@@ -32,7 +32,8 @@ def from_grid_sample(grid: np.ndarray, image_size: tuple[int, int] | None = None
     """The motion (N, 2, H, W) of a grid (N, H, W, 2): `to_grid_sample` undone."""
     g = _checked("from_grid_sample", grid, channels=3)
     size = _size(g.shape[1:3], image_size)
-    positions = (g + 1) * (size - 1) / 2 if align_corners else ((g + 1) * size - 1) / 2
+    from_edge = g.astype(np.float64) + 1
+    positions = from_edge * (size - 1) / 2 if align_corners else (from_edge * size - 1) / 2
     m = np.moveaxis(positions, -1, 1)
     return np.ascontiguousarray(m - _pixels(m), g.dtype)
 

@@ -47,21 +47,20 @@ def points(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], s: np.
     return np.stack([x, y, np.ones_like(x)]).reshape(3, -1)
 
 
-def kept_of_small_images(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """Keep the last 16 results of make(shape, ...) up to KEPT pixels: a network asks for them every time.
-
-    Those of large images would fill the memory, and are made in less time than their use takes.
+def kept(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Keep the last 16 results of make(shape, ...) up to KEPT pixels, and the last one of larger images, of which more
+    would fill the memory: a network asks for the same every time.
     """
-    kept = lru_cache(maxsize=16)(make)
+    small, large = lru_cache(maxsize=16)(make), lru_cache(maxsize=1)(make)
 
     @wraps(make)
     def get(shape: tuple[int, int], *others: Any) -> np.ndarray:
-        return (kept if shape[0] * shape[1] <= KEPT else make)(shape, *others)
+        return (small if shape[0] * shape[1] <= KEPT else large)(shape, *others)
 
     return get
 
 
-@kept_of_small_images
+@kept
 def pixels(shape: tuple[int, int], coords: str, dtype: np.dtype) -> np.ndarray:
     """The homogeneous coordinates (x, y, 1) of every pixel, (3, H W)."""
     grid = points(np.arange(shape[0]), np.arange(shape[1]), shape, scale("pixels", shape, coords)).astype(dtype)

@@ -38,7 +38,7 @@ from autodiff.backend import one_blas_thread
 from autodiff.ops import matmul
 from autodiff.tensor import as_tensor, check_dtypes
 
-from .coordinates import kept_of_small_images, pixels, points, scale
+from .coordinates import kept, pixels, points, scale
 
 Size = tuple[int, int]
 GRID = (4, 4)  # rows and columns of control points, as in the paper's TPS-STN
@@ -80,7 +80,7 @@ def control_points(shape: Size, grid: Size = GRID) -> tuple[np.ndarray, np.ndarr
     return np.linspace(0, H - 1, R), np.linspace(0, W - 1, C)
 
 
-@kept_of_small_images
+@kept
 def _weights(shape: Size, grid: Size, normalised: bool, dtype: np.dtype) -> np.ndarray:
     """B of (13), (K, H W). In pixels it is that of isotropic coordinates, whose numbers are better to solve with."""
     coords = "normalised" if normalised else "isotropic"

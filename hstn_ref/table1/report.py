@@ -94,7 +94,7 @@ def seeds_of(out: Path, row: str, wanted: Iterable[int]) -> list[int]:
 def _run(config: TableConfig, out: Path, row: str, seed: int) -> dict[str, Any]:
     folder = folder_of(out, row, seed)
     if finished(out, row, seed):
-        lines = read_history(folder / HISTORY)
+        lines = read_history(folder / HISTORY) if (folder / HISTORY).exists() else []
         history = {name: [round(getattr(line, name), 5) for line in lines] for name in KEPT}
         return {**runs.read_result(folder / runs.RESULT), "seed": seed, "status": "finished", "history": history}
     epochs = len(read_history(folder / HISTORY)) if (folder / HISTORY).exists() else 0

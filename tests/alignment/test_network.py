@@ -1,5 +1,7 @@
 """The engine "network": the size of the images does not matter, what follows from its answer, bad checkpoints."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
@@ -111,8 +113,16 @@ def test_what_is_wrong_with_a_checkpoint(tmp_path):
             hstn_ref.align(image, image, engine="network", checkpoint=tmp_path / name)
 
 
-def test_nonsense_is_refused(tmp_path):
-    """A motion that leaves more than half of the target without source."""
-    path = saved(tmp_path, theta=np.array([1, 0, 1.5, 0, 1, 0], np.float32))
-    with pytest.raises(ValueError, match=r"only 2\d% of the target would lie inside .* \(residual .*; folds in "):
+@pytest.mark.parametrize(
+    ("shift", "message"),
+    [
+        (1.5, r"only 2\d% of the target would lie inside .* \(residual .*, before .*; folds in "),
+        (4, r"only 0% of the target would lie inside .* \(no residual; folds in "),
+    ],
+)
+def test_nonsense_is_refused(tmp_path, shift, message):
+    """A motion that leaves more than half of the target without source, or all of it."""
+    path = saved(tmp_path, theta=np.array([1, 0, shift, 0, 1, 0], np.float32))
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=message):
+        warnings.simplefilter("error")
         hstn_ref.align(texture((32, 32)), texture((32, 32), seed=1), engine="network", checkpoint=path)

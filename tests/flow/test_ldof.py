@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hstn_ref.flow import brox, ldof
 from hstn_ref.flow.ldof import BETA, normalised, splat_matches
-from hstn_ref.flow.matching import _best, descriptors, find_matches, interesting, search_radius
+from hstn_ref.flow.matching import _best, descriptors, find_matches, interesting
 from hstn_ref.flow.variational import constancies
 
 from .samples import inside, shifted
@@ -26,19 +26,17 @@ def test_what_is_small_and_moves_far_is_found():
     assert abs(brox(source, target)[there] - np.reshape([30, 0], (2, 1, 1))).mean() > 10
 
 
-@pytest.mark.parametrize(
-    ("shape", "radius"), [((15, 400), 40), ((128, 500), 40), ((192, 192), 60), ((256, 300), 80), ((2000, 1000), 80)]
-)
-def test_the_window_grows_with_the_image(shape, radius):
-    assert search_radius(*shape) == radius
+def test_motions_as_long_as_the_radius_are_found():
+    source, target = shifted((160, 200), (64, -3))
+    there = (slice(None), slice(20, 140), slice(16, 120))
+    for radius, found in ((40, False), (70, True)):
+        error = abs(ldof(source, target, radius=radius)[there] - np.reshape([64, -3], (2, 1, 1))).max()
+        assert (error < 0.1) == found
 
 
-def test_the_largest_motion_of_a_large_image_is_found():
-    """80 pixels, where the overlap is two thirds of the image."""
-    source, target = shifted((256, 256), (79, -76))
-    w = ldof(source, target)
-    there = (slice(None), slice(90, 240), slice(16, 160))
-    assert abs(w[there] - np.reshape([79, -76], (2, 1, 1))).max() < 0.1
+def test_a_radius_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="ldof: radius is 0, expected at least 1 pixel"):
+        ldof(*shifted((32, 32), (1, 1)), radius=0)
 
 
 def test_matches_of_a_shift():

@@ -64,9 +64,14 @@ def test_the_corners_of_a_grid():
     assert_allclose(grid[0, [0, -1], [0, -1]], [[-0.8, -0.75], [0.8, 0.75]])
 
 
+def test_a_grid_of_one_row():
+    grid = motions.to_grid_sample(np.zeros((1, 2, 1, 3)), align_corners=True)
+    assert_allclose(grid[0, 0], [[-1, -1], [0, -1], [1, -1]])
+
+
 @pytest.mark.verify
 @pytest.mark.parametrize("align_corners", [True, False])
-@pytest.mark.parametrize(("shape", "size"), [((6, 7), (6, 7)), ((4, 9), (8, 5))])
+@pytest.mark.parametrize(("shape", "size"), [((6, 7), (6, 7)), ((4, 9), (8, 5)), ((1, 7), (1, 7)), ((3, 2), (5, 1))])
 def test_grid_sample_of_pytorch(shape, size, align_corners):
     import torch
 
