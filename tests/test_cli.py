@@ -180,6 +180,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(place, tmp_path, monkeypatch):
 def test_a_failed_start_does_not_block_the_folder(place, tmp_path):
     error_of("train", *CNN, "--data", place / "d.h5", "--out", tmp_path, "--lr-multiplier", "x=1")
     run("train", *CNN, "--data", place / "d.h5", "--out", tmp_path)
+    assert (tmp_path / "result.json").exists()
 
 
 def test_train_refuses_a_folder_with_a_run(place, trained, tmp_path):

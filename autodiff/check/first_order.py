@@ -41,8 +41,12 @@ def vjp(
     Raises CheckFailure, an AssertionError, for the first input that fails, ValueError for unknown options.
     """
     _check_options(mode, kinks)
-    arrays = inputs_of(arrays)
-    u, wide, inputs = _prepared("vjp", fun, arrays, kinks, eps, seed)
+    return against_differences("vjp", fun, inputs_of(arrays), mode, eps, rtol, atol, seed, kinks)
+
+
+def against_differences(check: str, fun: Fun, arrays: Arrays, mode, eps, rtol, atol, seed, kinks) -> Report:
+    """`vjp`, with results in the name of `check`."""
+    u, wide, inputs = _prepared(check, fun, arrays, kinks, eps, seed)
     report = Report()
     for i, (g, v, good) in enumerate(inputs):
         tolerance = TOLERANCES[np.result_type(arrays[i].dtype)] if rtol is None else rtol
@@ -50,7 +54,7 @@ def vjp(
             result = _full(fun, arrays, wide, i, good, eps, tolerance, atol)
         else:
             slope = central(fun, wide, i, v, u, eps)
-            result = _compared("vjp", i, g, v, slope.value, tolerance, atol, slope, int((~good).sum()))
+            result = _compared(check, i, g, v, slope.value, tolerance, atol, slope, int((~good).sum()))
         if not result.passed:
             raise explain(fun, wide, i, g * good, u, good, eps, result)
         report.append(result)

@@ -25,7 +25,7 @@ from hstn_ref import motion as motions
 from hstn_ref.alignment.light import light
 from hstn_ref.alignment.refinement import linear_part
 from hstn_ref.flow.variational import inside
-from hstn_ref.motion.coordinates import pixels
+from hstn_ref.motion.coordinates import pixel_positions, pixels
 
 ITERATIONS = 60  # of (1), at most
 HALF = 20  # steps of (1) after which they are halved: whole ones may go to and fro over the edges between pixels
@@ -129,8 +129,7 @@ class Alignment:
                 motions.NotConverged,
                 stacklevel=2,
             )
-        grid = np.stack(np.meshgrid(*map(np.arange, self.shape[::-1])), 0).astype(np.float64)
-        q = grid.reshape(2, -1)
+        q = pixel_positions(self.shape).reshape(2, -1)
         return (self._solved(q) - q).astype(np.float32).reshape(2, *self.shape)
 
     @cached_property
@@ -199,7 +198,7 @@ class Alignment:
         if border not in ("edge", "zeros"):
             raise ValueError(f"warp: border is {border!r}, expected edge or zeros with nearest")
         H, W = self.shape
-        x, y = np.rint(self.motion + np.stack(np.meshgrid(np.arange(W), np.arange(H)))).astype(np.int64)
+        x, y = np.rint(self.motion + pixel_positions(self.shape)).astype(np.int64)
         warped = image[..., y.clip(0, H - 1), x.clip(0, W - 1)]
         if border == "zeros":
             warped[..., (x < 0) | (x >= W) | (y < 0) | (y >= H)] = 0

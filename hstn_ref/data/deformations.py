@@ -32,6 +32,7 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.ops import bilinear_sample
 from hstn_ref.deformation import Deformation
+from hstn_ref.motion.coordinates import pixel_positions
 
 MARGIN = 4  # sigmas: how far the elastic field reaches beyond the target on every side, so that (5) finds it there
 DRAWS = 100  # of fields, until one does not fold
@@ -67,7 +68,7 @@ def random_pair(
         raise ValueError(f"random_pair: canvas {canvas.shape}, expected (C, h, w) with h >= {H} and w >= {W}")
     field = random_field(shape, rng, deformation)
     top, left = (h - H) // 2, (w - W) // 2
-    motion = field.at(_grid(shape))
+    motion = field.at(pixel_positions(shape))
     window = (slice(None), slice(top, top + H), slice(left, left + W))
     offset = np.array([left, top], np.float64).reshape(2, 1, 1)  # from the target's coordinates to the canvas's
     target = _sample(canvas, motion + offset)
@@ -93,7 +94,7 @@ class Field:
     def at_pixels(self) -> np.ndarray:
         """w at the pixels of the target, (2, H, W)."""
         (H, W), m = self.shape, self.margin
-        return self._affine(_grid(self.shape)) + self.elastic[:, m : m + H, m : m + W]  # (1)
+        return self._affine(pixel_positions(self.shape)) + self.elastic[:, m : m + H, m : m + W]  # (1)
 
     def _affine(self, positions: np.ndarray) -> np.ndarray:
         H, W = self.shape
@@ -102,7 +103,7 @@ class Field:
 
     def elastic_at(self, positions: np.ndarray) -> np.ndarray:
         """e at positions (2, I, J): (2, I, J)."""
-        return _sample(self.elastic, positions + self.margin - _grid(positions.shape[1:]))
+        return _sample(self.elastic, positions + self.margin - pixel_positions(positions.shape[1:]))
 
 
 def random_field(
@@ -146,7 +147,7 @@ def inverse_motion(field: Field) -> np.ndarray:
     H, W = field.shape
     centre, shift = np.array([(W - 1) / 2, (H - 1) / 2]).reshape(2, 1, 1), field.shift.reshape(2, 1, 1)
     inverse = np.linalg.inv(field.linear + np.eye(2))
-    q = _grid(field.shape)
+    q = pixel_positions(field.shape)
     y, before = q, q + 1
     while abs(y - before).max() > TOLERANCE:
         before, y = y, centre + np.tensordot(inverse, q - centre - shift - field.elastic_at(y), 1)  # (5)
@@ -161,12 +162,6 @@ def _slope(field: Field) -> float:
     # The squares of both singular values have the sum |d|^2 and the product det^2.
     total, determinant = np.sum(d * d, axis=(2, 3)), d[..., 0, 0] * d[..., 1, 1] - d[..., 0, 1] * d[..., 1, 0]
     return float(np.sqrt((total + np.sqrt(np.maximum(total**2 - 4 * determinant**2, 0))) / 2).max())
-
-
-def _grid(shape: tuple[int, ...]) -> np.ndarray:
-    """The positions (x, y) of all pixels, (2, H, W)."""
-    y, x = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
-    return np.stack([x, y]).astype(np.float64)
 
 
 def _sample(image: np.ndarray, motion: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ from hstn_ref.data.deformations import Deformation, random_field
 from hstn_ref.data.images import each_image, load_photographs, to_eight_bits, to_grey
 from hstn_ref.data.opening import EMBEDDED
 from hstn_ref.errors import DataError, DataTypeError
+from hstn_ref.motion.coordinates import pixel_positions
 
 SMALLEST = 8  # pixels, height and width of a pair
 LARGEST = 4  # the largest zoom: an image is kept no larger than it needs
@@ -70,7 +71,7 @@ class ImagePairs:
         self._count, self._fresh = count, fresh
         self._seed, self._stream = natural(seed, name="seed"), natural(stream, name="stream")
         self._deformation = deformation or Deformation()
-        self._grid = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in self.image_size[::-1])))
+        self._grid = pixel_positions(self.image_size).astype(np.float32)
 
     def __len__(self) -> int:
         return self._count
@@ -251,7 +252,6 @@ def _read(wanted: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     levels = np.zeros((len(parts), *size), np.uint8)
     for room, part in zip(levels, parts, strict=True):
         room[:, : part.shape[1], : part.shape[2]] = part
-    H, W = places[0].shape[1:]
-    motions = (np.stack(places) - np.stack(np.meshgrid(np.arange(W), np.arange(H)))).astype(np.float32)
+    motions = (np.stack(places) - pixel_positions(places[0].shape[1:])).astype(np.float32)
     with no_grad():
         return bilinear_sample(Tensor(unit_range(levels)), Tensor(motions)).data

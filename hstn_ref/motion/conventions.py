@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .coordinates import pixel_positions
+
 
 def to_grid_sample(motion: np.ndarray, image_size: tuple[int, int] | None = None, *, align_corners: bool) -> np.ndarray:
     """The grid (N, H, W, 2) of a motion (N, 2, H, W): equation (18).
@@ -23,8 +25,8 @@ def to_grid_sample(motion: np.ndarray, image_size: tuple[int, int] | None = None
     """
     m = _checked("to_grid_sample", motion, channels=1)
     size = _size(m.shape[2:], image_size)
-    positions = np.moveaxis(m + _pixels(m), 1, -1)
-    g = 2 * positions / np.maximum(size - 1, 1) - 1 if align_corners else (2 * positions + 1) / size - 1
+    p = np.moveaxis(m + pixel_positions(m.shape[2:]), 1, -1)
+    g = 2 * p / np.maximum(size - 1, 1) - 1 if align_corners else (2 * p + 1) / size - 1
     return g.astype(m.dtype)
 
 
@@ -33,9 +35,9 @@ def from_grid_sample(grid: np.ndarray, image_size: tuple[int, int] | None = None
     g = _checked("from_grid_sample", grid, channels=3)
     size = _size(g.shape[1:3], image_size)
     from_edge = g.astype(np.float64) + 1
-    positions = from_edge * (size - 1) / 2 if align_corners else (from_edge * size - 1) / 2
-    m = np.moveaxis(positions, -1, 1)
-    return np.ascontiguousarray(m - _pixels(m), g.dtype)
+    p = from_edge * (size - 1) / 2 if align_corners else (from_edge * size - 1) / 2
+    m = np.moveaxis(p, -1, 1) - pixel_positions(g.shape[1:3])
+    return np.ascontiguousarray(m, g.dtype)
 
 
 def to_voxelmorph(motion: np.ndarray) -> np.ndarray:
@@ -69,9 +71,3 @@ def _checked(name: str, array: np.ndarray, channels: int) -> np.ndarray:
 def _size(of_motion: tuple[int, ...], image_size: tuple[int, int] | None) -> np.ndarray:
     """(W, H)"""
     return np.array((of_motion if image_size is None else image_size)[::-1], np.float64)
-
-
-def _pixels(motion: np.ndarray) -> np.ndarray:
-    """The positions (2, H, W) of the pixels, x first."""
-    H, W = motion.shape[2:]
-    return np.stack(np.meshgrid(np.arange(float(W)), np.arange(float(H))))

@@ -47,6 +47,12 @@ def points(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], s: np.
     return np.stack([x, y, np.ones_like(x)]).reshape(3, -1)
 
 
+def pixel_positions(shape: tuple[int, ...]) -> np.ndarray:
+    """Where the pixels of an image (H, W) lie: (2, H, W), x first, float64."""
+    H, W = shape
+    return np.stack(np.meshgrid(np.arange(float(W)), np.arange(float(H))))
+
+
 def kept(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """Keep the last 16 results of make(shape, ...) up to KEPT pixels, and the last one of larger images, of which more
     would fill the memory: a network asks for the same every time.

@@ -94,7 +94,7 @@ def test_the_corner_is_as_bright_as_its_coverage(sample):
     assert abs(values.mean() - expected / 25) < 4 * standard_error(values)
 
 
-def uniform(drawn, outcomes):
+def assert_uniform(drawn, outcomes):
     """Chi-squared of counts against equal ones: its mean is outcomes - 1, its variance twice that."""
     counts = np.bincount(drawn.ravel(), minlength=outcomes)
     assert len(counts) == outcomes  # the largest outcome is the last
@@ -105,9 +105,9 @@ def uniform(drawn, outcomes):
 
 def test_positions_are_uniform_ends_included(sample):
     for axis in (0, 1):
-        uniform(sample.corner[:, axis], 33)
-        uniform(sample.patches[..., 1 + axis], 53)
-        uniform(sample.patches[..., 3 + axis], 21)
+        assert_uniform(sample.corner[:, axis], 33)
+        assert_uniform(sample.patches[..., 1 + axis], 53)
+        assert_uniform(sample.patches[..., 3 + axis], 21)
 
 
 def test_distractors_come_from_all_digits_with_replacement(sample):
@@ -117,7 +117,7 @@ def test_distractors_come_from_all_digits_with_replacement(sample):
     # variance is below that of independent urns.
     missed = np.exp(-drawn.size / n)
     assert abs(len(np.unique(drawn)) - n * (1 - missed)) < 5 * (n * missed * (1 - missed)) ** 0.5
-    uniform(drawn * 50 // n, 50)
+    assert_uniform(drawn * 50 // n, 50)
 
 
 def test_what_is_drawn_for_a_canvas_is_independent(sample):
