@@ -115,6 +115,25 @@ class Emitter:
         """A vector of these lanes of a followed by b."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(lanes)))
 
+    def deal(self, a, b):
+        """The numbers of a and b in turn, a[0], b[0], a[1], b[1], ..., as two vectors."""
+        lanes = [lane for i in range(self.lanes) for lane in (i, self.lanes + i)]
+        return self.pick(a, b, lanes[: self.lanes]), self.pick(a, b, lanes[self.lanes :])
+
+    def for_each_count(self, count, most, emit):
+        """Code for every count from 1 to `most`, emit(1), ..., of which the one of `count` runs."""
+        builder = self.builder
+        cases = [builder.append_basic_block(f"count{n}") for n in range(1, most + 1)]
+        after = builder.append_basic_block("after")
+        switch = builder.switch(count, cases[-1])
+        for n, case in enumerate(cases, 1):
+            if n < most:
+                switch.add_case(INDEX(n), case)
+            builder.position_at_end(case)
+            emit(n)
+            builder.branch(after)
+        builder.position_at_end(after)
+
     def accumulate(self, first, last, rows, columns, body):
         """for i in range(first, last): sums = body(i, sums), where sums[row][column] starts at 0."""
         builder = self.builder

@@ -8,9 +8,9 @@ Numba's arrays nor its auto-vectoriser achieve. Two intrinsics emit it directly.
     dot_tile          g[f][s] += sum_p  y[f][p] x[taps[s] + p]     for a tile of filters f and taps s       (2)
 
 A tap is one offset into the signal x, so one loop serves kernels of every size and stride. p runs over vectors
-of neighbouring pixels; the table `starts` says where each vector begins. The sizes of a tile are literal ints:
-a tile shape is compiled once, and callers can be cached on disk. A tile must fit into the registers of the
-machine: FILTERS x VECTORS sums, a vector for each column and one for the broadcast weight.
+of neighbouring pixels; the table `starts` says where each vector begins. The largest sizes of a tile are literal ints:
+it is compiled once, with a loop for each width up to the largest, and callers can be cached on disk. A tile must fit
+into the registers of the machine: FILTERS x VECTORS sums, a vector for each column and one for the broadcast weight.
 """
 
 from __future__ import annotations
@@ -23,32 +23,35 @@ from .llvm import BITS, INDEX, Emitter
 REGISTERS = 32 if BITS == 512 else 16
 FILTERS, VECTORS = 4, (REGISTERS - 1) // 5  # F V sums, V vectors of pixels and a weight fill the registers
 LINE = 64  # bytes in a cache line
-PAIR = 2  # vectors of a smaller tile for the last ones
 FEW_FILTERS, MANY_VECTORS = 2, (REGISTERS - 1) // 3  # for convolutions to one or two channels
 
 
 @njit(cache=True)
-def fills_tile(left):
-    """Whether the next of the vectors that are left go into a tile of VECTORS; otherwise into one of PAIR.
-
-    So that no slot stays empty where it can be avoided: 4 are two pairs, 5 are 3 and a pair.
-    """
-    return left == VECTORS or left >= VECTORS + PAIR
+def share(left, most):
+    """How many of the columns that are left the next tile takes: of 15, with 6 at most, 5 and 5 and 5."""
+    tiles = (left + most - 1) // most
+    return (left + tiles - 1) // tiles
 
 
 @intrinsic(prefer_literal=True)
-def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, bits, filters, vectors):
-    """Equation (1) for `filters` filters and `vectors` vectors of pixels, from starts[m], starts[m + 1], ...
+def correlate_tile(
+    typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, count, bits, filters, most
+):
+    """Equation (1) for `filters` filters and `count` vectors of pixels, from starts[m], starts[m + 1], ...
 
     Sets y[y_at + f * y_plane + starts[m + j] + lane]. The taps are taps[first:last], their weights
-    w[w_at + (s - first) * filters + f]. All arrays are flat and contiguous.
+    w[w_at + (s - first) * filters + f]. `count` is from 1 to `most`. All arrays are flat and contiguous.
     """
     i64 = types.int64
-    signature = types.void(y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, bits, filters, vectors)
+    signature = types.void(y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, i64, bits, filters, most)
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value, emit.pointer(4))
+
+        def correlation(V):
+            _emit_correlation(emit, args, filters.literal_value, V, emit.pointer(4))
+
+        emit.for_each_count(args[11], most.literal_value, correlation)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -57,7 +60,7 @@ def correlate_tile(typing_context, y, y_at, y_plane, x, starts, m, taps, first, 
 @intrinsic(prefer_literal=True)
 def correlate_tile_and_finish(
     typing_context, y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor,
-    bits, filters, vectors,
+    count, bits, filters, most,
 ):  # fmt: skip
     """The same, but sets y[y_at + f * y_plane + targets[m + j] + lane] to max(sum + plus[k + f], floor).
 
@@ -65,7 +68,7 @@ def correlate_tile_and_finish(
     """
     i64, real = types.int64, x.dtype
     signature = types.void(
-        y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, targets, plus, i64, real, bits, filters, vectors
+        y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, targets, plus, i64, real, i64, bits, filters, most
     )
 
     def codegen(context, builder, sig, args):
@@ -75,7 +78,10 @@ def correlate_tile_and_finish(
         def finish(f, total):
             return emit.at_least(builder.fadd(total, emit.broadcast(emit.number(plus_, args[13], f))), floor_)
 
-        _emit_correlation(emit, args, filters.literal_value, vectors.literal_value, targets_, finish)
+        def correlation(V):
+            _emit_correlation(emit, args, filters.literal_value, V, targets_, finish)
+
+        emit.for_each_count(args[15], most.literal_value, correlation)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -108,38 +114,41 @@ def _emit_correlation(emit, args, F, V, targets_, finish=lambda f, total: total)
 
 
 @intrinsic(prefer_literal=True)
-def dot_tile(typing_context, g, g_at, y, y_at, x, starts, M, taps, s, bits, filters, columns):
-    """Equation (2) for `filters` filters and the taps taps[s : s + columns], over the first M vectors.
+def dot_tile(typing_context, g, g_at, y, y_at, x, starts, M, taps, s, count, bits, filters, most):
+    """Equation (2) for `filters` filters and the taps taps[s : s + count], over the first M vectors.
 
     Adds to g[g_at + t * filters + f], and zeros to what follows up to a whole vector. y holds its vectors one after
-    the other, for each the filters side by side: y[y_at + (m * filters + f) * lanes + lane]. All arrays are flat and
-    contiguous.
+    the other, for each the filters side by side: y[y_at + (m * filters + f) * lanes + lane]. `count` is from 1 to
+    `most`. All arrays are flat and contiguous.
     """
-    F, T = filters.literal_value, columns.literal_value
-    i64 = types.int64
-    signature = types.void(g, i64, y, i64, x, starts, i64, taps, i64, bits, filters, columns)
+    F, i64 = filters.literal_value, types.int64
+    signature = types.void(g, i64, y, i64, x, starts, i64, taps, i64, i64, bits, filters, most)
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
         g_, y_, x_, starts_, taps_ = (emit.pointer(i) for i in (0, 2, 4, 5, 7))
         g_at_, y_at_, M_, s_ = (args[i] for i in (1, 3, 6, 8))
-        shifted_ = [builder.gep(x_, [emit.number(taps_, s_, t)]) for t in range(T)]
         gradients_ = builder.gep(y_, [y_at_])
 
-        def body(m, sums):
-            start = emit.number(starts_, m)
-            pixels = [emit.load(p, start) for p in shifted_]
-            row = builder.mul(m, INDEX(F * emit.lanes))
-            for f in range(F):
-                gradient = emit.load(gradients_, row, f * emit.lanes)
-                sums[f] = [emit.multiply_add(gradient, pixels[t], sums[f][t]) for t in range(T)]
-            return sums
+        def dots(T):
+            shifted_ = [builder.gep(x_, [emit.number(taps_, s_, t)]) for t in range(T)]
 
-        sums = emit.accumulate(INDEX(0), M_, F, T, body)
-        totals = emit.lane_sums([sums[f][t] for t in range(T) for f in range(F)])
-        for i, total in enumerate(totals):
-            at = builder.add(g_at_, INDEX(i * emit.lanes))
-            emit.store(builder.fadd(emit.load(g_, at), total), g_, at)
+            def body(m, sums):
+                start = emit.number(starts_, m)
+                pixels = [emit.load(p, start) for p in shifted_]
+                row = builder.mul(m, INDEX(F * emit.lanes))
+                for f in range(F):
+                    gradient = emit.load(gradients_, row, f * emit.lanes)
+                    sums[f] = [emit.multiply_add(gradient, pixels[t], sums[f][t]) for t in range(T)]
+                return sums
+
+            sums = emit.accumulate(INDEX(0), M_, F, T, body)
+            totals = emit.lane_sums([sums[f][t] for t in range(T) for f in range(F)])
+            for i, total in enumerate(totals):
+                at = builder.add(g_at_, INDEX(i * emit.lanes))
+                emit.store(builder.fadd(emit.load(g_, at), total), g_, at)
+
+        emit.for_each_count(args[9], most.literal_value, dots)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -11,6 +11,8 @@ from numba.extending import intrinsic
 
 from .llvm import BITS, BYTES, INDEX, Emitter
 
+HALF = BITS // 2  # of a register: for rows of small images, that are shorter than a vector
+
 
 @intrinsic(prefer_literal=True)
 def copy_vector(typing_context, to, to_at, x, x_at, plus, floor, bits):
@@ -30,23 +32,128 @@ def copy_vector(typing_context, to, to_at, x, x_at, plus, floor, bits):
     return signature, codegen
 
 
+@intrinsic(prefer_literal=True)
+def copy_every_second(typing_context, to, to_at, x, x_at, plus, floor, bits):
+    """to[to_at + lane] = max(x[x_at + 2 lane] + plus, floor) for the lanes of a vector."""
+    i64 = types.int64
+    signature = types.void(to, i64, x, i64, x.dtype, x.dtype, bits)
+
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        x_, lanes = emit.pointer(2), emit.lanes
+        first, second = emit.load(x_, args[3]), emit.load(x_, args[3], lanes - 1)  # which ends at the last one needed
+        value = emit.pick(first, second, [*range(0, lanes, 2), *range(lanes + 1, 2 * lanes, 2)])
+        value = builder.fadd(value, emit.broadcast(args[4]))
+        emit.store(emit.at_least(value, emit.broadcast(args[5])), emit.pointer(0), args[1])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
+def zip_vectors(typing_context, to, to_at, x, even_at, odd_at, plus, floor, bits):
+    """to[to_at + 2 lane] = max(x[even_at + lane] + plus, floor), and to[to_at + 2 lane + 1] likewise from odd_at."""
+    i64 = types.int64
+    signature = types.void(to, i64, x, i64, i64, x.dtype, x.dtype, bits)
+
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        plus, floor = emit.broadcast(args[5]), emit.broadcast(args[6])
+        both = [emit.at_least(builder.fadd(emit.load(emit.pointer(2), at), plus), floor) for at in args[3:5]]
+        for i, dealt in enumerate(emit.deal(*both)):
+            emit.store(dealt, emit.pointer(0), builder.add(args[1], INDEX(i * emit.lanes)))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 @njit(cache=True)
 def copy(to, to_at, to_step, x, x_at, x_step, shape, plus, floor):
     """to[to_at + (i, j) . to_step] = max(x[x_at + (i, j) . x_step] + plus, floor) for all (i, j) within `shape`.
 
-    By vectors where the j are neighbours in both; the last vector overlaps the one before, so that no short
-    rest is left. The arrays are flat and must not overlap.
+    By vectors where the j are neighbours in `to`, and neighbours or every second number in x; the last vector overlaps
+    the one before, so that no short rest is left. The arrays are flat and must not overlap.
     """
-    lanes, last = BYTES // x.itemsize, shape[1] - BYTES // x.itemsize
+    lanes, width = BYTES // x.itemsize, shape[1]
+    neighbours, seconds = to_step[1] == x_step[1] == 1, to_step[1] == 1 and x_step[1] == 2
     for i in range(shape[0]):
         to_i, x_i = to_at + i * to_step[0], x_at + i * x_step[0]
-        if to_step[1] == 1 and x_step[1] == 1 and last >= 0:
-            for start in range(0, shape[1], lanes):
-                j = min(start, last)
+        if neighbours and width >= lanes:
+            for start in range(0, width, lanes):
+                j = min(start, width - lanes)
                 copy_vector(to, to_i + j, x, x_i + j, plus, floor, BITS)
+        elif neighbours and width >= lanes // 2:
+            for j in (0, width - lanes // 2):
+                copy_vector(to, to_i + j, x, x_i + j, plus, floor, HALF)
+        elif seconds and width >= lanes:
+            for start in range(0, width, lanes):
+                j = min(start, width - lanes)
+                copy_every_second(to, to_i + j, x, x_i + 2 * j, plus, floor, BITS)
+        elif seconds and width >= lanes // 2:
+            for j in (0, width - lanes // 2):
+                copy_every_second(to, to_i + j, x, x_i + 2 * j, plus, floor, HALF)
         else:
             for j in range(shape[1]):
                 copy_vector(to, to_i + j * to_step[1], x, x_i + j * x_step[1], plus, floor, 1)
+
+
+@njit(cache=True)
+def interleave(to, to_at, x, even_at, odd_at, count, plus, floor):
+    """to[to_at + j] = max(x[even_at + j // 2] + plus, floor) for even j < count, for odd ones from odd_at."""
+    lanes, pairs = BYTES // x.itemsize, count // 2
+    first = 0
+    if pairs >= lanes:
+        for start in range(0, pairs, lanes):
+            j = min(start, pairs - lanes)
+            zip_vectors(to, to_at + 2 * j, x, even_at + j, odd_at + j, plus, floor, BITS)
+        first = pairs
+    elif pairs >= lanes // 2:
+        for j in (0, pairs - lanes // 2):
+            zip_vectors(to, to_at + 2 * j, x, even_at + j, odd_at + j, plus, floor, HALF)
+        first = pairs
+    for j in range(2 * first, count):
+        copy_vector(to, to_at + j, x, (odd_at if j % 2 else even_at) + j // 2, plus, floor, 1)
+
+
+@intrinsic(prefer_literal=True)
+def transpose_tile(typing_context, to, to_at, to_step, x, x_at, x_step, bits):
+    """to[to_at + j to_step + i] = x[x_at + i x_step + j] for as many i and j as a vector has lanes.
+
+    Vectors i and i + lanes/2 are dealt out, lane by lane, to two neighbours; that turns the digits of the number that
+    (i, j) form by one place. After log2(lanes) rounds i and j have changed places.
+    """
+    i64 = types.int64
+    signature = types.void(to, i64, i64, x, i64, i64, bits)
+
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
+        to_, x_, half = emit.pointer(0), emit.pointer(3), emit.lanes // 2
+        _, to_at_, to_step_, _, x_at_, x_step_, _ = args
+        rows = [emit.load(x_, builder.add(x_at_, builder.mul(x_step_, INDEX(i)))) for i in range(emit.lanes)]
+        for _ in range(emit.lanes.bit_length() - 1):
+            pairs = zip(rows[:half], rows[half:], strict=True)
+            rows = [dealt for a, b in pairs for dealt in emit.deal(a, b)]
+        for j, row in enumerate(rows):
+            emit.store(row, to_, builder.add(to_at_, builder.mul(to_step_, INDEX(j))))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit(cache=True)
+def transpose(to, to_at, to_step, x, x_at, x_step, rows, cols):
+    """to[to_at + j to_step + i] = x[x_at + i x_step + j] for i < rows and j < cols; flat arrays that do not overlap."""
+    lanes = BYTES // x.itemsize
+    if min(rows, cols) < lanes or lanes == 1:
+        for i in range(rows):
+            for j in range(cols):
+                to[to_at + j * to_step + i] = x[x_at + i * x_step + j]
+        return
+    for top in range(0, rows, lanes):
+        i = min(top, rows - lanes)
+        for left in range(0, cols, lanes):
+            j = min(left, cols - lanes)
+            transpose_tile(to, to_at + j * to_step + i, to_step, x, x_at + i * x_step + j, x_step, BITS)
 
 
 def linear_map(matrix):
@@ -77,11 +184,14 @@ def linear_map(matrix):
 
     @njit
     def mix(to, to_at, to_step, x, x_at, x_step, count, plus, floor):
-        lanes, last = BYTES // x.itemsize, count - BYTES // x.itemsize
-        if last >= 0:
+        lanes = BYTES // x.itemsize
+        if count >= lanes:
             for start in range(0, count, lanes):
-                p = min(start, last)
+                p = min(start, count - lanes)
                 mix_vector(to, to_at + p, to_step, x, x_at + p, x_step, plus, floor, BITS)
+        elif count >= lanes // 2:
+            for p in (0, count - lanes // 2):
+                mix_vector(to, to_at + p, to_step, x, x_at + p, x_step, plus, floor, HALF)
         else:
             for p in range(count):
                 mix_vector(to, to_at + p, to_step, x, x_at + p, x_step, plus, floor, 1)

@@ -22,38 +22,38 @@ registers = pytest.mark.parametrize(
 )
 
 
-def tiles(bits, filters, columns):
+def tiles(bits, filters, most):
     """Both tiles of these sizes as plain functions."""
 
     @njit
-    def correlate(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at):
-        simd.correlate_tile(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, bits, filters, columns)
+    def correlate(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, count):
+        simd.correlate_tile(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, count, bits, filters, most)
 
     @njit
-    def dot(g, g_at, y, y_at, x, starts, M, taps, s):
-        simd.dot_tile(g, g_at, y, y_at, x, starts, M, taps, s, bits, filters, columns)
+    def dot(g, g_at, y, y_at, x, starts, M, taps, s, count):
+        simd.dot_tile(g, g_at, y, y_at, x, starts, M, taps, s, count, bits, filters, most)
 
     return correlate, dot
 
 
 @registers
 def test_correlate_tile(bits, dtype):
-    """Equation (1) at the pixels of the tile, and nothing written elsewhere."""
+    """Equation (1) at the pixels of tiles of every width, and nothing written elsewhere."""
     rng, lanes, F, V = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 3
     correlate, _ = tiles(bits, F, V)
     x, w = rng.standard_normal(300).astype(dtype), rng.standard_normal(200).astype(dtype)
     taps = rng.permutation(100)[:20]
     starts = np.array([3, 5, 5 + lanes, 7 + 2 * lanes])  # neighbours or not, all unaligned
-    for first, last in [(0, 20), (4, 11), (6, 6)]:
+    for first, last, count in [(0, 20, 3), (4, 11, 1), (4, 11, 2), (6, 6, 3)]:
         y = np.full(5 + F * 90, 7, dtype)
         expected = y.copy()
         for f in range(F):
-            for start in starts[1:]:
+            for start in starts[1 : 1 + count]:
                 for p in range(start, start + lanes):
                     expected[5 + 90 * f + p] = sum(
                         w[10 + (s - first) * F + f] * x[taps[s] + p] for s in range(first, last)
                     )
-        correlate(y, 5, 90, x, starts, 1, taps, first, last, w, 10)
+        correlate(y, 5, 90, x, starts, 1, taps, first, last, w, 10, count)
         assert_allclose(y, expected, atol=ATOL[dtype])
 
 
@@ -63,23 +63,24 @@ def test_correlate_tile_and_finish(bits, dtype):
     rng, lanes, F, V = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 2
 
     @njit
-    def finished(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor):
+    def finished(y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor, count):
         simd.correlate_tile_and_finish(
-            y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor, bits, F, V
+            y, y_at, y_plane, x, starts, m, taps, first, last, w, w_at, targets, plus, k, floor, count, bits, F, V
         )
 
     x, w, plus = (rng.standard_normal(size).astype(dtype) for size in (300, 200, 9))
     taps, starts, targets = rng.permutation(100)[:20], np.array([1, 3, 5 + lanes]), np.array([60, 4 + lanes, 1])
-    y = np.full(5 + F * 90, 7, dtype)
-    expected = y.copy()
-    for f in range(F):
-        for start, target in zip(starts[1:], targets[1:], strict=True):
-            for lane in range(lanes):
-                total = sum(w[10 + s * F + f] * x[taps[s] + start + lane] for s in range(20))
-                expected[5 + 90 * f + target + lane] = max(total + plus[2 + f], -0.5)
-    finished(y, 5, 90, x, starts, 1, taps, 0, 20, w, 10, targets, plus, 2, dtype(-0.5))
-    assert_allclose(y, expected, atol=ATOL[dtype])
-    assert (y == -0.5).any()
+    for count in (1, 2):
+        y = np.full(5 + F * 90, 7, dtype)
+        expected = y.copy()
+        for f in range(F):
+            for start, target in zip(starts[1 : 1 + count], targets[1:], strict=False):
+                for lane in range(lanes):
+                    total = sum(w[10 + s * F + f] * x[taps[s] + start + lane] for s in range(20))
+                    expected[5 + 90 * f + target + lane] = max(total + plus[2 + f], -0.5)
+        finished(y, 5, 90, x, starts, 1, taps, 0, 20, w, 10, targets, plus, 2, dtype(-0.5), count)
+        assert_allclose(y, expected, atol=ATOL[dtype])
+        assert (y == -0.5).any()
 
 
 @registers
@@ -89,15 +90,26 @@ def test_dot_tile(bits, dtype):
     _, dot = tiles(bits, F, T)
     x, y = rng.standard_normal(300).astype(dtype), rng.standard_normal(6 + M * F * lanes).astype(dtype)
     taps, starts = np.array([90, 4, 0, 33, 77]), np.array([2, 3 + lanes, 9 + 3 * lanes])
-    g = rng.standard_normal(40).astype(dtype)
-    expected = g.copy()
-    for f in range(F):
-        for t in range(T):
-            for m in range(M):
-                gradients = y[6 + (m * F + f) * lanes :][:lanes]
-                expected[3 + F * t + f] += gradients @ x[taps[1 + t] + starts[m] :][:lanes]
-    dot(g, 3, y, 6, x, starts, M, taps, 1)
-    assert_allclose(g, expected, atol=ATOL[dtype])
+    for count in (1, 2, 3):
+        g = rng.standard_normal(40).astype(dtype)
+        expected = g.copy()
+        for f in range(F):
+            for t in range(count):
+                for m in range(M):
+                    gradients = y[6 + (m * F + f) * lanes :][:lanes]
+                    expected[3 + F * t + f] += gradients @ x[taps[1 + t] + starts[m] :][:lanes]
+        dot(g, 3, y, 6, x, starts, M, taps, 1, count)
+        assert_allclose(g, expected, atol=ATOL[dtype])
+
+
+@given(left=st.integers(1, 100), most=st.integers(1, 12))
+def test_share(left, most):
+    """No tile is wider than the widest, none more than one wider than another, and there are as few as can be."""
+    widths = []
+    while (rest := left - sum(widths)) > 0:
+        widths.append(simd.share(rest, most))
+    assert sum(widths) == left and len(widths) == -(-left // most)
+    assert most >= max(widths) and max(widths) - min(widths) <= 1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -113,6 +125,28 @@ def test_copy(dtype, shape, to_step, x_step, at):
     for i, j in np.ndindex(shape):
         expected[at + 131 * i + to_step * j] = max(x[7 + 140 * i + x_step * j] + 0.5, 200)
     vectors.copy(to, at, (131, to_step), x, 7, (140, x_step), shape, dtype(0.5), dtype(200))
+    assert_array_equal(to, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(count=st.integers(0, 80), at=st.integers(0, 5), floor=st.sampled_from([-np.inf, 50]))
+def test_interleave(dtype, count, at, floor):
+    x = np.random.default_rng(0).permutation(200).astype(dtype)
+    to, expected = np.zeros(100, dtype), np.zeros(100, dtype)
+    for j in range(count):
+        expected[at + j] = max(x[(90 if j % 2 else 7) + j // 2] + 0.5, floor)
+    vectors.interleave(to, at, x, 7, 90, count, dtype(0.5), dtype(floor))
+    assert_array_equal(to, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(rows=st.integers(0, 40), cols=st.integers(0, 40), at=st.integers(0, 5))
+def test_transpose(dtype, rows, cols, at):
+    x = np.arange(2000, dtype=dtype)
+    to, expected = np.zeros(2000, dtype), np.zeros(2000, dtype)
+    for i, j in np.ndindex(rows, cols):
+        expected[at + 41 * j + i] = x[7 + 43 * i + j]
+    vectors.transpose(to, at, 41, x, 7, 43, rows, cols)
     assert_array_equal(to, expected)
 
 

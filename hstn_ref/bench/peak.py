@@ -36,4 +36,4 @@ def _tiles(y, x, starts, taps, weight):
     for thread in numba.prange(y.shape[0]):
         row = y[thread]
         for _ in range(TILES):
-            correlate_tile(row, 0, 256, x, starts, 0, taps, 0, TAPS, weight, 0, BITS, FILTERS, VECTORS)
+            correlate_tile(row, 0, 256, x, starts, 0, taps, 0, TAPS, weight, 0, VECTORS, BITS, FILTERS, VECTORS)

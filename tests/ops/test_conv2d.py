@@ -26,9 +26,9 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
 @st.composite
-def problems(draw, dtype=np.float64):
+def problems(draw, dtype=np.float64, images=st.integers(1, 3)):  # noqa: B008
     """x, weight, bias and gy of fitting shapes in any memory layout, then stride and padding."""
-    N, C, K = draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.integers(1, 6))
+    N, C, K = draw(images), draw(st.integers(1, 4)), draw(st.integers(1, 6))
     axes = []
     for _ in range(2):
         kernel, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
@@ -118,10 +118,12 @@ LAYERS = [
     ((1, 24, 37, 41), (2, 24, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((70, 3, 12, 12), (5, 3, 5, 5), (1, 1), ((0, 0), (0, 0))),
     ((67, 2, 13, 13), (4, 2, 3, 3), (1, 1), ((2, 1), (0, 2))),
+    ((67, 2, 5, 20), (4, 2, 3, 3), (1, 1), ((2, 1), (0, 2))),
     ((3, 1, 60, 60), (20, 1, 5, 5), (1, 1), ((0, 0), (0, 0))),
     ((2, 2, 5, 700), (3, 2, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((1, 3, 2, 8), (4, 3, 3, 3), (1, 1), ((1, 1), (1, 1))),  # blocks of fewer vectors than a tile
     ((1, 3, 2, 16), (4, 3, 3, 3), (1, 1), ((1, 1), (1, 1))),
+    ((1, 3, 2, 32), (4, 3, 3, 3), (1, 1), ((1, 1), (1, 1))),
     ((35, 16, 15, 15), (9, 16, 1, 1), (1, 1), ((0, 0), (0, 0))),
     ((37, 17, 15, 15), (8, 17, 1, 1), (1, 1), ((0, 0), (0, 0))),  # channels and pixels that fill no tile
     ((3, 6, 30, 30), (4, 6, 1, 1), (1, 1), ((0, 0), (0, 0))),
@@ -130,6 +132,16 @@ LAYERS = [
     ((2, 8, 61, 200), (6, 8, 5, 3), (1, 1), ((2, 2), (1, 1))),
     ((12, 16, 66, 203), (16, 16, 3, 3), (1, 1), ((1, 1), (1, 1))),  # a short block after a full one, transformed
     ((40, 8, 30, 30), (16, 8, 3, 3), (2, 2), ((0, 1), (0, 1))),
+    (
+        (37, 7, 12, 14),
+        (9, 7, 3, 5),
+        (1, 1),
+        ((1, 0), (2, 3)),
+    ),  # several images abreast, transformed, and some left over
+    ((64, 6, 9, 9), (6, 6, 5, 5), (1, 1), ((2, 2), (2, 2))),
+    ((18, 3, 11, 7), (5, 3, 3, 2), (2, 1), ((1, 0), (0, 1))),  # abreast and not transformed
+    ((1100, 2, 3, 4), (3, 2, 2, 3), (1, 1), ((0, 0), (0, 0))),
+    ((33, 40, 40, 10), (33, 40, 3, 3), (1, 1), ((1, 1), (0, 1))),
     ((2, 4, 31, 29), (6, 4, 3, 2), (2, 3), ((1, 0), (1, 1))),
     ((3, 4, 16, 17), (3, 4, 2, 1), (3, 2), ((0, 0), (0, 0))),
 ]
@@ -145,12 +157,20 @@ def test_voices_agree_on_layers_of_networks(x_shape, weight_shape, stride, paddi
     assert_same(computed("cpu", *problem), computed("reference", *problem), dtype)
 
 
+@every_dtype
+@given(st.data())
+def test_images_abreast(dtype, data):
+    """Enough small images to fill vectors, which then hold a pixel of each."""
+    problem = data.draw(problems(dtype, st.integers(16, 70)))
+    assert_same(computed("cpu", *problem), computed("reference", *problem), dtype)
+
+
 def test_the_layers_are_cut_in_every_way():
     """What the list above promises, so that no way of cutting goes untested when block sizes change."""
     forward, weight = [], []
     for x_shape, weight_shape, stride, padding in LAYERS:
         y_shape = reference.out_shape(x_shape, weight_shape, stride, padding)
-        axes = cpu._forward_axes(x_shape, y_shape, weight_shape, stride, padding)
+        axes = cpu._forward_axes(x_shape, y_shape, weight_shape, stride, padding, 4)
         K, C = weight_shape[:2]
         forward.append((x_shape[0], cpu._forward_recipe(x_shape, weight_shape, stride, padding, 4).plan))
         weight.append((x_shape[0], cpu._plan(axes, x_shape, K, 4, min(layout.CACHE // 4, cpu.NEAR * (K + C)))))
@@ -160,6 +180,9 @@ def test_the_layers_are_cut_in_every_way():
         assert any(plan.pitch == plan.lattice_cols for _, plan in plans)
         assert any(plan.tile for _, plan in plans) and not all(plan.tile for _, plan in plans)
         assert any(plan.blocks > plan.pieces for _, plan in plans)
+        assert any(plan.abreast > 1 and plan.cuts > 1 for _, plan in plans)
+        assert any(plan.abreast > 1 and plan.images > 1 and N % plan.abreast for N, plan in plans)
+        assert {bool(plan.tile) for _, plan in plans if plan.abreast > 1} == {True, False}
     # A short block after a full one in the same piece: what the full one left behind must not be added.
     assert any(plan.lattice_rows % plan.cuts and plan.blocks > parts.PARTS for _, plan in weight)
     # Results that go straight to y: of several images, and of a block that does not fill a tile.

@@ -20,12 +20,11 @@ from ...simd import (
     FEW_FILTERS,
     FILTERS,
     MANY_VECTORS,
-    PAIR,
     VECTORS,
     correlate_tile,
     correlate_tile_and_finish,
     dot_tile,
-    fills_tile,
+    share,
 )
 from ...vectors import sum_of
 from . import filters, layout, reference, winograd
@@ -34,6 +33,7 @@ from .planes import gather, gather_phases, gather_vectors, scatter, scatter_phas
 from .pointwise import dot_channels, mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
+NARROW = 16  # columns of results up to which images are computed abreast
 FEW = 6  # channels or filters for which transforms would cost more than the products they save
 
 
@@ -50,7 +50,7 @@ def gradient_x(gy, weight, x_shape, stride, padding, bias=None, rectify=False):
 def gradient_weight(gy, x, weight_shape, stride, padding):
     if _forward_recipe(x.shape, weight_shape, stride, padding, x.itemsize).direct:
         return dot_channels(gy, x)  # (3)
-    axes = _forward_axes(x.shape, gy.shape, weight_shape, stride, padding)
+    axes = _forward_axes(x.shape, gy.shape, weight_shape, stride, padding, x.itemsize)
     K, C, U, V = weight_shape
     most = min(layout.CACHE // x.itemsize, NEAR * (K + C))
     plan = _plan(axes, x.shape, K, x.itemsize, most, pieces=count(C * K * U * V))
@@ -83,7 +83,7 @@ class Recipe(NamedTuple):
 @lru_cache(maxsize=512)
 def _forward_recipe(x_shape, weight_shape, stride, padding, itemsize):
     y_shape = reference.out_shape(x_shape, weight_shape, stride, padding)
-    axes = _forward_axes(x_shape, y_shape, weight_shape, stride, padding)
+    axes = _forward_axes(x_shape, y_shape, weight_shape, stride, padding, itemsize)
     return _recipe(axes, x_shape, y_shape, weight_shape, itemsize)
 
 
@@ -92,7 +92,7 @@ def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
     C, K, U, V = weight_shape
     if turned := stride == (1, 1):  # (2) is (1) with the filters turned round
         pads = tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip((U, V), padding, strict=True))
-        axes = _forward_axes(y_shape, x_shape, (K, C, U, V), stride, pads)
+        axes = _forward_axes(y_shape, x_shape, (K, C, U, V), stride, pads, itemsize)
     else:
         axes = _axes(layout.adjoint_axis, x_shape, y_shape, weight_shape, stride, padding)
     return _recipe(axes, y_shape, x_shape, weight_shape, itemsize, swapped=True, turned=turned)
@@ -100,13 +100,14 @@ def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
 
 def _recipe(axes, x_shape, y_shape, weight_shape, itemsize, **places):
     K = y_shape[1]
-    few = K <= FEW_FILTERS and not axes[0].tile  # a tile of FILTERS filters would mostly multiply by zero
-    tile = (FEW_FILTERS, MANY_VECTORS) if few else (FILTERS, VECTORS)
-    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, tile, K % FILTERS == 0)
+    rows, cols = axes
+    few = K <= FEW_FILTERS and not rows.tile and cols.abreast == 1  # a tile of FILTERS would mostly multiply by zero
+    block = FEW_FILTERS if few else FILTERS
+    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, block, K % FILTERS == 0)
     plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
     whole = all(axis.lattice == axis.size_in for axis in axes) and K % FILTERS == 0
     direct = plain and whole and not plan.tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
-    return Recipe(tuple(y_shape), plan, filters.order(*axes, weight_shape, tile[0], **places), direct)
+    return Recipe(tuple(y_shape), plan, filters.order(*axes, weight_shape, block, **places), direct)
 
 
 def _correlation(x, weight, bias, recipe, rectify):
@@ -124,10 +125,13 @@ def _correlation(x, weight, bias, recipe, rectify):
     return y
 
 
-def _forward_axes(x_shape, y_shape, weight_shape, stride, padding):
+def _forward_axes(x_shape, y_shape, weight_shape, stride, padding, itemsize):
     rows, cols = _axes(layout.forward_axis, x_shape, y_shape, weight_shape, stride, padding)
+    lanes = BYTES // itemsize
     if stride == (1, 1) and min(weight_shape[:2]) >= FEW and winograd.saves(weight_shape[2], y_shape[2]):
         rows = layout.winograd_axis(x_shape[2], y_shape[2], weight_shape[2], padding[0][0])
+    if stride[1] == 1 and weight_shape[3] > 1 and cols.lattice <= NARROW and x_shape[0] >= lanes > 1:
+        cols = layout.abreast_axis(cols, lanes)
     return rows, cols
 
 
@@ -135,9 +139,8 @@ def _axes(axis, x_shape, y_shape, weight_shape, stride, padding):
     return [axis(x_shape[i], y_shape[i], weight_shape[i], stride[i - 2], padding[i - 2][0]) for i in (2, 3)]
 
 
-def _plan(axes, x_shape, K, itemsize, most, tile=(FILTERS, VECTORS), straight=False, pieces=layout.PIECES):
-    block, vectors = tile
-    return layout.plan(*axes, *x_shape[:2], _whole(K, block), BYTES // itemsize, vectors, most, pieces, straight)
+def _plan(axes, x_shape, K, itemsize, most, block=FILTERS, straight=False, pieces=layout.PIECES):
+    return layout.plan(*axes, *x_shape[:2], _whole(K, block), BYTES // itemsize, most, pieces, straight)
 
 
 def _mixed(matrix, x, axis):
@@ -159,30 +162,24 @@ def _correlate(y, x, x_shape, x_step, weight, bias, floor, plan):
     for piece in prange(plan.pieces):
         x_planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
         y_planes = np.empty(groups * blocks * FILTERS * plan.plane, x.dtype)
-        rows_ = scratch(max(x_shape[3], y.shape[3]), x.dtype)
+        rows_, stack = scratch(plan, x_shape, y.shape, x.dtype)
         for block in range(*_share(plan.blocks, plan.pieces, piece)):
             n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
-            gather(x_planes, rows_, x, x_shape, x_step, plan, n, images, q, rows)
+            gather(x_planes, rows_, stack, x, x_shape, x_step, plan, n, images, q, rows)
             for g in range(groups):
                 first, last = plan.groups[g], plan.groups[g + 1]
                 m = 0
                 while m < vectors:
-                    full = fills_tile(vectors - m)
+                    columns = share(vectors - m, VECTORS)
                     for k in range(blocks):
                         y_at = (g * blocks + k) * FILTERS * plan.plane
                         w_at = (first * blocks + k * (last - first)) * FILTERS
-                        if full:
-                            correlate_tile(
-                                y_planes, y_at, plan.plane, x_planes, plan.starts, m, plan.taps, first, last,
-                                weight, w_at, BITS, FILTERS, VECTORS,
-                            )  # fmt: skip
-                        else:
-                            correlate_tile(
-                                y_planes, y_at, plan.plane, x_planes, plan.starts, m, plan.taps, first, last,
-                                weight, w_at, BITS, FILTERS, PAIR,
-                            )  # fmt: skip
-                    m += VECTORS if full else PAIR
-            scatter(y, rows_, y_planes, bias, floor, plan, n, images, q, rows, blocks * FILTERS)
+                        correlate_tile(
+                            y_planes, y_at, plan.plane, x_planes, plan.starts, m, plan.taps, first, last,
+                            weight, w_at, columns, BITS, FILTERS, VECTORS,
+                        )  # fmt: skip
+                    m += columns
+            scatter(y, rows_, stack, y_planes, bias, floor, plan, n, images, q, rows, blocks * FILTERS)
 
 
 @njit(parallel=True, cache=True)
@@ -197,11 +194,14 @@ def _correlate_few(y, x, x_shape, x_step, weight, bias, floor, plan):
             gather_phases(x_planes, x, x_shape, x_step, plan, n, images, q, rows)
             for g in range(groups):
                 first, last = plan.groups[g], plan.groups[g + 1]
-                for m in range(0, vectors, MANY_VECTORS):
+                m = 0
+                while m < vectors:
+                    columns = share(vectors - m, MANY_VECTORS)
                     correlate_tile(
                         y_planes, g * FEW_FILTERS * plan.plane, plan.plane, x_planes, plan.starts, m, plan.taps,
-                        first, last, weight, first * FEW_FILTERS, BITS, FEW_FILTERS, MANY_VECTORS,
+                        first, last, weight, first * FEW_FILTERS, columns, BITS, FEW_FILTERS, MANY_VECTORS,
                     )  # fmt: skip
+                    m += columns
             scatter_phases(y, y_planes, bias, floor, plan, n, images, q, rows, np.int64(FEW_FILTERS))
 
 
@@ -217,19 +217,13 @@ def _finish(y, x, x_shape, x_step, weight, bias, floor, plan):
             gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
             y_at, m = (n * K * I + q) * J, 0
             while m < vectors:
-                full = fills_tile(vectors - m)
+                columns = share(vectors - m, VECTORS)
                 for k in range(0, K, FILTERS):
-                    if full:
-                        correlate_tile_and_finish(
-                            y, y_at + k * I * J, I * J, planes, plan.starts, m, plan.taps, 0, taps,
-                            weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, VECTORS,
-                        )  # fmt: skip
-                    else:
-                        correlate_tile_and_finish(
-                            y, y_at + k * I * J, I * J, planes, plan.starts, min(m, vectors - PAIR), plan.taps,
-                            0, taps, weight, k * taps, plan.targets, bias, k, floor, BITS, FILTERS, PAIR,
-                        )  # fmt: skip
-                m += VECTORS if full else PAIR
+                    correlate_tile_and_finish(
+                        y, y_at + k * I * J, I * J, planes, plan.starts, m, plan.taps, 0, taps,
+                        weight, k * taps, plan.targets, bias, k, floor, columns, BITS, FILTERS, VECTORS,
+                    )  # fmt: skip
+                m += columns
 
 
 @njit(parallel=True, cache=True)
@@ -242,30 +236,25 @@ def _dots(parts, gy, gy_shape, gy_step, x, x_shape, x_step, plan):
         x_planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
         gy_planes = np.zeros(groups * plan.plane, x.dtype)
         gy_vectors = np.zeros(groups * blocks * FILTERS * plan.vectors * lanes, x.dtype)
-        rows_ = scratch(max(x_shape[3], gy_shape[3]), x.dtype)
+        rows_, stack = scratch(plan, x_shape, gy_shape, x.dtype)
         for block in range(*_share(plan.blocks, parts.shape[0], piece)):
             n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
-            gather(x_planes, rows_, x, x_shape, x_step, plan, n, images, q, rows)
+            gather(x_planes, rows_, stack, x, x_shape, x_step, plan, n, images, q, rows)
             gather_vectors(
-                gy_vectors, gy_planes, rows_, gy, gy_shape, gy_step, plan, n, images, q, rows, vectors, lanes
+                gy_vectors, gy_planes, rows_, stack, gy, gy_shape, gy_step, plan, n, images, q, rows, vectors, lanes
             )
             for g in range(groups):
                 first, last = plan.groups[g], plan.groups[g + 1]
                 for k in range(blocks):
                     gy_at = (g * blocks + k) * FILTERS * vectors * lanes
                     s = first
-                    while s + VECTORS <= last:
-                        dot_tile(
-                            gw, (k * taps + s) * FILTERS, gy_vectors, gy_at, x_planes, plan.starts, vectors,
-                            plan.taps, s, BITS, FILTERS, VECTORS,
-                        )  # fmt: skip
-                        s += VECTORS
                     while s < last:
+                        columns = share(last - s, VECTORS)
                         dot_tile(
                             gw, (k * taps + s) * FILTERS, gy_vectors, gy_at, x_planes, plan.starts, vectors,
-                            plan.taps, s, BITS, FILTERS, 1,
+                            plan.taps, s, columns, BITS, FILTERS, VECTORS,
                         )  # fmt: skip
-                        s += 1
+                        s += columns
 
 
 @njit(parallel=True, cache=True)
@@ -288,7 +277,8 @@ def _extent(plan, block, N):
     """The images and lattice rows of a block, and how many vectors cover them."""
     n, cut = block // plan.cuts * plan.images, block % plan.cuts
     q = cut * plan.lattice_rows // plan.cuts
-    images, rows = min(plan.images, N - n), (cut + 1) * plan.lattice_rows // plan.cuts - q
+    images = min(plan.images, (N + plan.abreast - 1) // plan.abreast - n)
+    rows = (cut + 1) * plan.lattice_rows // plan.cuts - q
     vectors, end = plan.vectors, ((images - 1) * plan.high + rows) * plan.pitch
     while plan.starts[vectors - 1] >= end:
         vectors -= 1

@@ -17,6 +17,10 @@ tap is one offset into memory, and neighbouring q are neighbours in memory. The 
 double as the zeros to the left of the next. Vectors cover the results greedily: the next one begins at the
 first result that is not covered yet, be it in the same row or in the next. Where results need no more than a bias and
 a rectifier, they go straight to y; then the vectors cover each row by itself, the last overlapping the one before.
+
+Rows of small images are shorter than a vector. There as many images as a vector has lanes are computed *abreast*, as
+one wide image whose neighbouring columns hold the same pixel of each: a row of W pixels is W whole vectors, and a step
+to the next pixel one of as many columns as there are images.
 """
 
 from __future__ import annotations
@@ -26,14 +30,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...llvm import BITS
 from ...simd import LINE
 from . import winograd
 
 Tap = tuple[int, int, int]  # u, phase, shift
 
 PIECES = 32  # units of work that threads share; must not depend on the number of threads
-LEAST = 128  # numbers of a plane that make a block of its own, however many threads wait for work
-CACHE = 384 * 1024  # bytes that the planes of a block may take: they stay in the second-level cache
+LEAST = 128  # numbers of a plane that make a block of its own, however many threads wait for work ...
+FEW_PIECES = 4  # ... up to so many
+CACHE = (384 if BITS < 512 else 768) * 1024  # bytes that a block's planes may take: much of a second-level cache
 NUMBERS = LINE // 4  # in a cache line (float32)
 
 
@@ -48,6 +54,7 @@ class Axis(NamedTuple):
     step_out: int
     taps: tuple[tuple[Tap, ...], ...]  # the taps of each output phase d
     tile: int = 0  # m of winograd.py, 0 if its transforms are not used
+    abreast: int = 1  # images whose columns these are, see `abreast_axis`
 
 
 class Plan(NamedTuple):
@@ -71,11 +78,12 @@ class Plan(NamedTuple):
     pitch: int
     plane: int  # distance of planes
     vectors: int  # vectors that cover a block
-    starts: np.ndarray  # where they begin, and some more to fill the last tile
+    starts: np.ndarray  # where they begin
     targets: np.ndarray  # where the results of each begin in y; empty if they go through planes
     taps: np.ndarray  # offsets into the planes of x
     groups: np.ndarray  # the taps of output phase g are taps[groups[g] : groups[g + 1]]
     tile: int  # rows of results of a lattice row with Winograd's filtering, otherwise 0
+    abreast: int  # images that are computed as one, their pixels side by side
 
 
 def forward_axis(size: int, out: int, kernel: int, step: int, before: int) -> Axis:
@@ -103,6 +111,19 @@ def winograd_axis(size: int, out: int, kernel: int, before: int) -> Axis:
     return Axis(-(-out // m), -before, 1, winograd.N, size, winograd.N, taps, m)
 
 
+def abreast_axis(cols: Axis, images: int) -> Axis:
+    """The columns of several images abreast, pixel w of image i in column w images + i; for columns without phases."""
+    taps = tuple(tuple((v, phase, shift * images) for v, phase, shift in taps) for taps in cols.taps)
+    return cols._replace(
+        lattice=cols.lattice * images,
+        low=cols.low * images,
+        reach=(cols.reach - 1) * images + 1,
+        size_in=cols.size_in * images,
+        taps=taps,
+        abreast=images,
+    )
+
+
 def span(low: int, step: int, phase: int, size: int, limit: int) -> tuple[int, int]:
     """The m in [0, limit) for which step (m + low) + phase lies in [0, size), as first and last + 1."""
     first = min(limit, max(0, -low))
@@ -110,20 +131,18 @@ def span(low: int, step: int, phase: int, size: int, limit: int) -> tuple[int, i
 
 
 @lru_cache(maxsize=512)
-def plan(
-    rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, tile: int, most: int, pieces: int, straight: bool
-) -> Plan:
+def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, most: int, pieces: int, straight: bool) -> Plan:
     """Cut the way from x (N, C, ...) to y (N, K, ...) into blocks of at most `most` numbers, and place them.
 
-    `lanes` is the length of a vector, `tile` the number of vectors that a register tile takes at a time, `pieces`
-    that of the groups of blocks, if there are enough. `straight` lets tiles write their results into y itself, where
-    that is possible.
+    `lanes` is the length of a vector, `pieces` the number of the groups of blocks, if there are enough. `straight` lets
+    tiles write their results into y itself, where that is possible.
     """
+    N = -(-N // cols.abreast)
     wide = cols.lattice + cols.reach - 1
     spans = [span(cols.low, cols.step_in, phase, cols.size_in, wide) for phase in range(cols.step_in)]
     pitch = max(cols.lattice, wide - spans[0][0], *(last for _, last in spans))
 
-    straight = straight and rows.step_out == cols.step_out == 1 and cols.lattice > lanes  # at least two vectors
+    straight = straight and rows.step_out == cols.step_out == cols.abreast == 1 and cols.lattice >= lanes
     planes = C * rows.step_in * cols.step_in + (0 if straight else K * rows.step_out * cols.step_out)
     if rows.tile:
         planes //= winograd.N  # the tap of an output phase lies in the input phase with its number: one at a time
@@ -134,6 +153,8 @@ def plan(
         cuts += cuts % 2  # two threads share an image evenly
     height = -(-rows.lattice // cuts)
     high = height + rows.reach - 1
+    while pieces > FEW_PIECES and -(-N // pieces) * high * pitch < LEAST:
+        pieces //= 2
     images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // pieces)))
     lines = -(-(images * high * pitch + cols.reach + lanes) // NUMBERS)
     plane = (lines + 1 - lines % 2) * NUMBERS  # odd: neighbouring planes fall into different sets of the cache
@@ -176,11 +197,12 @@ def plan(
         pitch=pitch,
         plane=plane,
         vectors=len(starts),
-        starts=np.array(starts + starts[-1:] * (tile - 1), np.int64),
+        starts=np.array(starts, np.int64),
         targets=np.array(targets, np.int64),
         taps=np.array(taps, np.int64),
         groups=np.array(groups, np.int64),
         tile=rows.tile,
+        abreast=cols.abreast,
     )
 
 

@@ -9,7 +9,7 @@ from numba import njit
 
 from ...llvm import BITS
 from ...simd import FILTERS
-from ...vectors import copy, copy_vector, linear_map
+from ...vectors import copy, copy_vector, interleave, linear_map, transpose
 from . import layout, winograd
 
 OF_3_ROWS = winograd.N - 3 + 1  # rows of results of a tile of kernels with 3 rows
@@ -22,43 +22,64 @@ transform_products_3, transform_products_5 = (linear_map(winograd.results(r)) fo
 
 
 @njit(cache=True)
-def scratch(width, dtype):
-    """Room for the rows of a tile of which some lie outside the image."""
-    return np.empty(winograd.N * width, dtype)
+def scratch(plan, x_shape, y_shape, dtype):
+    """Room for the rows of a tile of which some lie outside the image, and for a channel of images abreast."""
+    wide, high = max(x_shape[3], y_shape[3]) * plan.abreast, max(x_shape[2], y_shape[2]) * (plan.abreast > 1)
+    return np.empty(winograd.N * wide, dtype), np.empty(high * wide, dtype)
 
 
 @njit(cache=True)
-def gather(planes, rows_, x, x_shape, x_step, plan, n, images, q, rows):
+def gather(planes, rows_, stack, x, x_shape, x_step, plan, n, images, q, rows):
     """Copy the rows that a block reads from x (N, C, H, W) into the planes of their phases, zero outside x."""
-    if not plan.tile:
-        gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
-        return
-    for c in range(x_shape[1]):
+    N, C, H, W = x_shape
+    for c in range(C):
         for i in range(images):
             at = c * plan.down_in * plan.right_in * plan.plane + i * plan.high * plan.pitch
-            x_at = (n + i) * x_step + c * x_shape[2] * x_shape[3]
-            _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows)
+            channel, channel_at = _channel(stack, x, c * H * W, x_step, H * W, N, n + i, plan.abreast)
+            if plan.tile:
+                _gather_tiles(planes, at, rows_, channel, channel_at, H, W * plan.abreast, plan, q, rows)
+            else:
+                _gather_phases(planes, at, channel, channel_at, H, W * plan.abreast, plan, q, rows)
 
 
 @njit(cache=True)
 def gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows):
-    """The same for a plan without a tile."""
-    phases = plan.down_in * plan.right_in
-    low, high = q + plan.low_row, rows + plan.high - plan.rows
-    for c in range(x_shape[1]):
+    """The same for a plan without a tile, and with each image by itself."""
+    _, C, H, W = x_shape
+    for c in range(C):
         for i in range(images):
-            at = c * phases * plan.plane + i * plan.high * plan.pitch
-            x_at = (n + i) * x_step + c * x_shape[2] * x_shape[3]
-            for phase in range(phases):
-                row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
-                to = at + phase * plan.plane
-                _gather_rows(planes, to, x, x_at, x_shape, plan, low, plan.down_in, row_phase, col_phase, high)
+            at = c * plan.down_in * plan.right_in * plan.plane + i * plan.high * plan.pitch
+            _gather_phases(planes, at, x, (n + i) * x_step + c * H * W, H, W, plan, q, rows)
 
 
 @njit(cache=True)
-def _gather_rows(planes, at, x, x_at, x_shape, plan, low, down, row_phase, col_phase, high):
+def _channel(stack, x, at, step, size, N, group, abreast):
+    """The array and the place of a channel of an image; of a group of images abreast, copied to the stack.
+
+    Zeros take the place of images that are missing.
+    """
+    first = group * abreast
+    if abreast == 1:
+        return x, first * step + at
+    images = min(abreast, N - first)
+    if images < abreast:
+        stack[: size * abreast] = 0
+    transpose(stack, ZERO, abreast, x, first * step + at, step, images, size)
+    return stack, ZERO
+
+
+@njit(cache=True)
+def _gather_phases(planes, at, x, x_at, H, W, plan, q, rows):
+    low, high = q + plan.low_row, rows + plan.high - plan.rows
+    for phase in range(plan.down_in * plan.right_in):
+        row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
+        to = at + phase * plan.plane
+        _gather_rows(planes, to, x, x_at, H, W, plan, low, plan.down_in, row_phase, col_phase, high)
+
+
+@njit(cache=True)
+def _gather_rows(planes, at, x, x_at, H, W, plan, low, down, row_phase, col_phase, high):
     """Copy the rows down (low + i) + row_phase of one channel, i < high, and its columns of phase col_phase."""
-    H, W = x_shape[2], x_shape[3]
     right, zero, least = plan.right_in, x.dtype.type(0), x.dtype.type(-np.inf)
     top, bottom = span(low, down, row_phase, H, high)
     left, stop = span(plan.low_col, right, col_phase, W, min(plan.wide, plan.pitch))
@@ -73,9 +94,8 @@ def _gather_rows(planes, at, x, x_at, x_shape, plan, low, down, row_phase, col_p
 
 
 @njit(cache=True, inline="always")
-def _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows):
+def _gather_tiles(planes, at, rows_, x, x_at, H, W, plan, q, rows):
     """Transform the rows that `rows` tiles of one channel meet: B x of winograd.py."""
-    H, W = x_shape[2], x_shape[3]
     zero, least = x.dtype.type(0), x.dtype.type(-np.inf)
     left, stop = span(plan.low_col, ONE, ZERO, W, min(plan.wide, plan.pitch))
     for r in range(q, q + rows):
@@ -93,35 +113,54 @@ def _gather_tiles(planes, at, rows_, x, x_at, x_shape, plan, q, rows):
 
 
 @njit(cache=True)
-def scatter(y, rows_, planes, bias, floor, plan, n, images, q, rows, K):
+def scatter(y, rows_, stack, planes, bias, floor, plan, n, images, q, rows, K):
     """Copy the results of a block, plus bias, from the planes of their phases into y (N, K, I, J)."""
-    if not plan.tile:
-        scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K)
-        return
+    N, _, I, J = y.shape
+    y, abreast, step, W = y.ravel(), plan.abreast, bias.size * I * J, J * plan.abreast
+    first, last = max(plan.tile, 1) * q, min(max(plan.tile, 1) * (q + rows), I)  # rows of images abreast
+    for i in range(images):
+        for k in range(bias.size):
+            at, to = k * plan.plane + i * plan.high * plan.pitch, (n + i) * abreast * step + k * I * J
+            result, result_at = (y, to) if abreast == 1 else (stack, ZERO)
+            if plan.tile:
+                _scatter_tiles(
+                    result, result_at, rows_, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, W
+                )
+            else:
+                _scatter_phases(result, result_at, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, W)
+            if abreast > 1:
+                count = min(abreast, N - (n + i) * abreast)
+                transpose(y, to + first * J, step, stack, first * W, abreast, (last - first) * J, count)
+
+
+@njit(cache=True)
+def scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K):
+    """The same for a plan without a tile, and with each image by itself."""
     _, _, I, J = y.shape
     y = y.ravel()
     for i in range(images):
         for k in range(bias.size):
             at, to = k * plan.plane + i * plan.high * plan.pitch, ((n + i) * bias.size + k) * I * J
-            _scatter_tiles(y, to, rows_, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, J)
+            _scatter_phases(y, to, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, J)
 
 
 @njit(cache=True)
-def scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K):
-    """The same for a plan without a tile."""
-    _, _, I, J = y.shape
-    y, down, right, pitch = y.ravel(), plan.down_out, plan.right_out, plan.pitch
-    for i in range(images):
-        for k in range(bias.size):
-            to = ((n + i) * bias.size + k) * I * J
-            for phase in range(down * right):
-                row_phase, col_phase = phase // right, phase % right
-                height, width = min(rows, -((row_phase - I) // down) - q), -((col_phase - J) // right)
-                if down == right == 1 and width == pitch:
-                    height, width = 1, height * width  # y and plane are alike: one long row
-                y_at = to + (down * q + row_phase) * J + col_phase
-                at = (phase * K + k) * plan.plane + i * plan.high * pitch
-                copy(y, y_at, (down * J, right), planes, at, (pitch, ONE), (height, width), bias[k], floor)
+def _scatter_phases(y, to, planes, at, step, plus, floor, plan, q, rows, I, J):
+    down, right, pitch = plan.down_out, plan.right_out, plan.pitch
+    if right == 2:
+        for row_phase in range(down):
+            even = at + 2 * row_phase * step
+            for i in range(min(rows, -((row_phase - I) // down) - q)):
+                y_at = to + (down * (q + i) + row_phase) * J
+                interleave(y, y_at, planes, even + i * pitch, even + step + i * pitch, J, plus, floor)
+        return
+    for phase in range(down * right):
+        row_phase, col_phase = phase // right, phase % right
+        height, width = min(rows, -((row_phase - I) // down) - q), -((col_phase - J) // right)
+        if down == right == 1 and width == pitch:
+            height, width = 1, height * width  # y and plane are alike: one long row
+        y_at = to + (down * q + row_phase) * J + col_phase
+        copy(y, y_at, (down * J, right), planes, at + phase * step, (pitch, ONE), (height, width), plus, floor)
 
 
 @njit(cache=True, inline="always")
@@ -142,20 +181,21 @@ def _scatter_tiles(y, to, rows_, planes, at, step, plus, floor, plan, q, rows, I
 
 
 @njit(cache=True)
-def gather_vectors(vectors, planes, rows_, gy, gy_shape, gy_step, plan, n, images, q, rows, count, lanes):
+def gather_vectors(vectors, planes, rows_, stack, gy, gy_shape, gy_step, plan, n, images, q, rows, count, lanes):
     """The vectors of gy that cover a block, zero beyond the ends of rows: [phase][filter block][m][filter][lane]."""
-    _, K, I, J = gy_shape
+    N, K, I, J = gy_shape
     zero, least, pitch, groups = gy.dtype.type(0), gy.dtype.type(-np.inf), plan.pitch, plan.groups.size - 1
     blocks, end = -(-K // FILTERS), ((images - 1) * plan.high + rows) * pitch
     for g in range(groups):
         _clear(planes, g * plan.plane + end, g * plan.plane + end + lanes)  # there may be rows of a larger block
     for k in range(K):
         for i in range(images):
-            at, gy_at = i * plan.high * pitch, (n + i) * gy_step + k * I * J
+            at, W = i * plan.high * pitch, J * plan.abreast
+            channel, channel_at = _channel(stack, gy, k * I * J, gy_step, I * J, N, n + i, plan.abreast)
             if plan.tile:
-                _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J)
+                _gather_gradients(planes, at, rows_, channel, channel_at, plan, q, rows, I, W)
             else:
-                copy(planes, at, (pitch, ONE), gy, gy_at + q * J, (J, ONE), (rows, J), zero, least)
+                copy(planes, at, (pitch, ONE), channel, channel_at + q * W, (W, ONE), (rows, W), zero, least)
         for g in range(groups):
             for m in range(count):
                 to = (((g * blocks + k // FILTERS) * count + m) * FILTERS + k % FILTERS) * lanes

@@ -12,7 +12,7 @@ from numba import njit, prange
 
 from ...llvm import BITS, BYTES
 from ...memory import images_of
-from ...simd import FILTERS, PAIR, VECTORS, correlate_tile_and_finish, dot_tile, fills_tile, prefetch_rows
+from ...simd import FILTERS, VECTORS, correlate_tile_and_finish, dot_tile, prefetch_rows, share
 from ...vectors import copy_vector
 from .parts import count, total
 
@@ -30,13 +30,13 @@ def _places(x_shape, itemsize):
     """Where the vectors and the channels of an image begin."""
     _, C, H, W = x_shape
     starts = [*range(0, H * W - BYTES // itemsize, BYTES // itemsize), H * W - BYTES // itemsize]
-    return np.array(starts + starts[-1:]), np.arange(C) * H * W  # the last vectors overlap; one may lack its pair
+    return np.array(starts), np.arange(C) * H * W
 
 
 @njit(parallel=True, cache=True)
 def _mix(y, x, x_step, weight, bias, floor, starts, taps):
     C, K, plane = taps.size, bias.size, y.shape[1] // bias.size
-    vectors = starts.size - 1
+    vectors = starts.size
     pairs = (C * FILTERS + 2 * K - 1) // (2 * K)  # of channels, for each tile: all of them in one round of k
     for n in prange(y.shape[0]):
         n = np.int64(n)
@@ -44,8 +44,8 @@ def _mix(y, x, x_step, weight, bias, floor, starts, taps):
         x_after, y_after = x[after * x_step :], y[after]
         m = 0
         while m < vectors:
-            full = fills_tile(vectors - m)
-            ahead = m + (VECTORS if full else PAIR)
+            columns = share(vectors - m, VECTORS)
+            ahead = m + columns
             x_next, y_next, start = x_after, y_after, np.int64(0)
             if ahead < vectors:
                 x_next, y_next, start = image, result, starts[ahead]
@@ -55,16 +55,10 @@ def _mix(y, x, x_step, weight, bias, floor, starts, taps):
                 for _ in range(pairs):
                     prefetch_rows(x_next, c * plane + start, plane, 0, BITS, 2, VECTORS)
                     c += 2
-                if full:
-                    correlate_tile_and_finish(
-                        result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
-                        starts, bias, k, floor, BITS, FILTERS, VECTORS,
-                    )  # fmt: skip
-                else:
-                    correlate_tile_and_finish(
-                        result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
-                        starts, bias, k, floor, BITS, FILTERS, PAIR,
-                    )  # fmt: skip
+                correlate_tile_and_finish(
+                    result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
+                    starts, bias, k, floor, columns, BITS, FILTERS, VECTORS,
+                )  # fmt: skip
             m = ahead
 
 
@@ -99,18 +93,13 @@ def _dots(parts, gy, gy_step, x, x_step, N, K, C, plane):
             for near in range(0, C, NEAR):
                 for k in range(0, K, FILTERS):
                     c, stop = near, min(near + NEAR, C)
-                    while c + VECTORS <= stop:
-                        dot_tile(
-                            gw, k * C + c * FILTERS, gradients, k * M * lanes, pixels, starts, M, taps, c,
-                            BITS, FILTERS, VECTORS,
-                        )  # fmt: skip
-                        c += VECTORS
                     while c < stop:
+                        columns = share(stop - c, VECTORS)
                         dot_tile(
                             gw, k * C + c * FILTERS, gradients, k * M * lanes, pixels, starts, M, taps, c,
-                            BITS, FILTERS, 1,
+                            columns, BITS, FILTERS, VECTORS,
                         )  # fmt: skip
-                        c += 1
+                        c += columns
 
 
 @njit(cache=True)

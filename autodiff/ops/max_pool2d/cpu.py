@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, prange
 
 from ...llvm import BITS, BYTES
-from ...vectors import argmax_2x2_vector
+from ...vectors import HALF, argmax_2x2_vector
 from . import reference
 
 
@@ -59,20 +59,22 @@ def _argmax_2x2(x, positions, y):
     N, C, H, W = x.shape
     _, _, I, J = y.shape
     x, positions, y = x.ravel(), positions.ravel(), y.ravel()
-    lanes = min(BYTES // x.itemsize, J)
+    lanes = BYTES // x.itemsize
     for nc in prange(N * C):
         nc = np.int64(nc)  # prange counts in unsigned ints
         for i in range(I):
             at, upper, start = (nc * I + i) * J, (nc * H + 2 * i) * W, 2 * i * W
-            for j in range(0, J, lanes):  # the last vector overlaps the one before
-                k = min(j, J - lanes)
-                if lanes == BYTES // x.itemsize:
-                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, upper + 2 * k + W, start + 2 * k, W, BITS)
-                else:
-                    for l in range(J):
-                        argmax_2x2_vector(
-                            y, positions, at + l, x, upper + 2 * l, upper + 2 * l + W, start + 2 * l, W, 1
-                        )
+            lower = upper + W
+            if J >= lanes:
+                for j in range(0, J, lanes):
+                    k = min(j, J - lanes)  # the last vector overlaps the one before
+                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, BITS)
+            elif J >= lanes // 2:
+                for k in (0, J - lanes // 2):
+                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, HALF)
+            else:
+                for k in range(J):
+                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, 1)
 
 
 @njit(cache=True)
