@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.llvm import BITS
 from hstn_ref import machine
 from hstn_ref.bench.cases import NETWORKS, Case, cases, growth
 from hstn_ref.errors import UserError
@@ -125,7 +126,7 @@ def bench(
             report(part, done, total)
             result[part] = measure()
             done += 1
-    return {**result, "commit": machine.commit(), "machine": machine.describe()}
+    return {**result, "commit": machine.commit(), "machine": {**machine.describe(), "vector_bits": BITS}}
 
 
 def _installed(package: str) -> bool:
