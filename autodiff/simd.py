@@ -27,7 +27,7 @@ FEW_FILTERS, MANY_VECTORS = 2, (REGISTERS - 1) // 3  # for convolutions to one o
 
 
 @njit(cache=True)
-def share(left, most):
+def tile_width(left, most):
     """How many of the columns that are left the next tile takes: of 15, with 6 at most, 5 and 5 and 5."""
     tiles = (left + most - 1) // most
     return (left + tiles - 1) // tiles

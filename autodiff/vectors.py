@@ -71,8 +71,8 @@ def zip_vectors(typing_context, to, to_at, x, even_at, odd_at, plus, floor, bits
 def copy(to, to_at, to_step, x, x_at, x_step, shape, plus, floor):
     """to[to_at + (i, j) . to_step] = max(x[x_at + (i, j) . x_step] + plus, floor) for all (i, j) within `shape`.
 
-    By vectors where the j are neighbours in `to`, and neighbours or every second number in x; the last vector overlaps
-    the one before, so that no short rest is left. The arrays are flat and must not overlap.
+    By vectors, or halves of them, where the j are neighbours in `to`, and neighbours or every second number in x; the
+    last one overlaps the one before, so that no short rest is left. The arrays are flat and must not overlap.
     """
     lanes, width = BYTES // x.itemsize, shape[1]
     neighbours, seconds = to_step[1] == x_step[1] == 1, to_step[1] == 1 and x_step[1] == 2

@@ -103,11 +103,11 @@ def test_dot_tile(bits, dtype):
 
 
 @given(left=st.integers(1, 100), most=st.integers(1, 12))
-def test_share(left, most):
+def test_tile_width(left, most):
     """No tile is wider than the widest, none more than one wider than another, and there are as few as can be."""
     widths = []
     while (rest := left - sum(widths)) > 0:
-        widths.append(simd.share(rest, most))
+        widths.append(simd.tile_width(rest, most))
     assert sum(widths) == left and len(widths) == -(-left // most)
     assert most >= max(widths) and max(widths) - min(widths) <= 1
 

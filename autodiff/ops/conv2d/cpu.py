@@ -24,7 +24,7 @@ from ...simd import (
     correlate_tile,
     correlate_tile_and_finish,
     dot_tile,
-    share,
+    tile_width,
 )
 from ...vectors import sum_of
 from . import filters, layout, reference, winograd
@@ -33,7 +33,7 @@ from .planes import gather, gather_phases, gather_vectors, scatter, scatter_phas
 from .pointwise import dot_channels, mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
-NARROW = 16  # columns of results up to which images are computed abreast
+NARROW = 16  # columns of results up to which it is faster to transform images abreast, with 8 lanes and with 16
 FEW = 6  # channels or filters for which transforms would cost more than the products they save
 
 
@@ -100,8 +100,7 @@ def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
 
 def _recipe(axes, x_shape, y_shape, weight_shape, itemsize, **places):
     K = y_shape[1]
-    rows, cols = axes
-    few = K <= FEW_FILTERS and not rows.tile and cols.abreast == 1  # a tile of FILTERS would mostly multiply by zero
+    few = K <= FEW_FILTERS and not axes[0].tile  # a tile of FILTERS would mostly multiply by zero
     block = FEW_FILTERS if few else FILTERS
     plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, block, K % FILTERS == 0)
     plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
@@ -130,8 +129,8 @@ def _forward_axes(x_shape, y_shape, weight_shape, stride, padding, itemsize):
     lanes = BYTES // itemsize
     if stride == (1, 1) and min(weight_shape[:2]) >= FEW and winograd.saves(weight_shape[2], y_shape[2]):
         rows = layout.winograd_axis(x_shape[2], y_shape[2], weight_shape[2], padding[0][0])
-    if stride[1] == 1 and weight_shape[3] > 1 and cols.lattice <= NARROW and x_shape[0] >= lanes > 1:
-        cols = layout.abreast_axis(cols, lanes)
+        if cols.lattice <= NARROW and 5 * x_shape[0] >= 4 * _whole(x_shape[0], lanes):  # few lanes are left empty
+            cols = layout.abreast_axis(cols, lanes)
     return rows, cols
 
 
@@ -140,7 +139,8 @@ def _axes(axis, x_shape, y_shape, weight_shape, stride, padding):
 
 
 def _plan(axes, x_shape, K, itemsize, most, block=FILTERS, straight=False, pieces=layout.PIECES):
-    return layout.plan(*axes, *x_shape[:2], _whole(K, block), BYTES // itemsize, most, pieces, straight)
+    lanes = BYTES // itemsize
+    return layout.plan(*axes, *x_shape[:2], _whole(K, block), lanes, most, pieces, straight)
 
 
 def _mixed(matrix, x, axis):
@@ -164,13 +164,13 @@ def _correlate(y, x, x_shape, x_step, weight, bias, floor, plan):
         y_planes = np.empty(groups * blocks * FILTERS * plan.plane, x.dtype)
         rows_, stack = scratch(plan, x_shape, y.shape, x.dtype)
         for block in range(*_share(plan.blocks, plan.pieces, piece)):
-            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            n, images, q, rows, vectors = _extent(plan, block)
             gather(x_planes, rows_, stack, x, x_shape, x_step, plan, n, images, q, rows)
             for g in range(groups):
                 first, last = plan.groups[g], plan.groups[g + 1]
                 m = 0
                 while m < vectors:
-                    columns = share(vectors - m, VECTORS)
+                    columns = tile_width(vectors - m, VECTORS)
                     for k in range(blocks):
                         y_at = (g * blocks + k) * FILTERS * plan.plane
                         w_at = (first * blocks + k * (last - first)) * FILTERS
@@ -190,13 +190,13 @@ def _correlate_few(y, x, x_shape, x_step, weight, bias, floor, plan):
         x_planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
         y_planes = np.empty(groups * FEW_FILTERS * plan.plane, x.dtype)
         for block in range(*_share(plan.blocks, plan.pieces, piece)):
-            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            n, images, q, rows, vectors = _extent(plan, block)
             gather_phases(x_planes, x, x_shape, x_step, plan, n, images, q, rows)
             for g in range(groups):
                 first, last = plan.groups[g], plan.groups[g + 1]
                 m = 0
                 while m < vectors:
-                    columns = share(vectors - m, MANY_VECTORS)
+                    columns = tile_width(vectors - m, MANY_VECTORS)
                     correlate_tile(
                         y_planes, g * FEW_FILTERS * plan.plane, plan.plane, x_planes, plan.starts, m, plan.taps,
                         first, last, weight, first * FEW_FILTERS, columns, BITS, FEW_FILTERS, MANY_VECTORS,
@@ -213,11 +213,11 @@ def _finish(y, x, x_shape, x_step, weight, bias, floor, plan):
     for piece in prange(plan.pieces):
         planes = np.zeros(x_shape[1] * plan.down_in * plan.right_in * plan.plane, x.dtype)
         for block in range(*_share(plan.blocks, plan.pieces, piece)):
-            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            n, images, q, rows, vectors = _extent(plan, block)
             gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
             y_at, m = (n * K * I + q) * J, 0
             while m < vectors:
-                columns = share(vectors - m, VECTORS)
+                columns = tile_width(vectors - m, VECTORS)
                 for k in range(0, K, FILTERS):
                     correlate_tile_and_finish(
                         y, y_at + k * I * J, I * J, planes, plan.starts, m, plan.taps, 0, taps,
@@ -238,7 +238,7 @@ def _dots(parts, gy, gy_shape, gy_step, x, x_shape, x_step, plan):
         gy_vectors = np.zeros(groups * blocks * FILTERS * plan.vectors * lanes, x.dtype)
         rows_, stack = scratch(plan, x_shape, gy_shape, x.dtype)
         for block in range(*_share(plan.blocks, parts.shape[0], piece)):
-            n, images, q, rows, vectors = _extent(plan, block, x_shape[0])
+            n, images, q, rows, vectors = _extent(plan, block)
             gather(x_planes, rows_, stack, x, x_shape, x_step, plan, n, images, q, rows)
             gather_vectors(
                 gy_vectors, gy_planes, rows_, stack, gy, gy_shape, gy_step, plan, n, images, q, rows, vectors, lanes
@@ -249,7 +249,7 @@ def _dots(parts, gy, gy_shape, gy_step, x, x_shape, x_step, plan):
                     gy_at = (g * blocks + k) * FILTERS * vectors * lanes
                     s = first
                     while s < last:
-                        columns = share(last - s, VECTORS)
+                        columns = tile_width(last - s, VECTORS)
                         dot_tile(
                             gw, (k * taps + s) * FILTERS, gy_vectors, gy_at, x_planes, plan.starts, vectors,
                             plan.taps, s, columns, BITS, FILTERS, VECTORS,
@@ -273,11 +273,11 @@ def _share(blocks, pieces, piece):
 
 
 @njit(cache=True)
-def _extent(plan, block, N):
+def _extent(plan, block):
     """The images and lattice rows of a block, and how many vectors cover them."""
     n, cut = block // plan.cuts * plan.images, block % plan.cuts
     q = cut * plan.lattice_rows // plan.cuts
-    images = min(plan.images, (N + plan.abreast - 1) // plan.abreast - n)
+    images = min(plan.images, plan.count - n)
     rows = (cut + 1) * plan.lattice_rows // plan.cuts - q
     vectors, end = plan.vectors, ((images - 1) * plan.high + rows) * plan.pitch
     while plan.starts[vectors - 1] >= end:

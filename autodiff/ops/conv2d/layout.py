@@ -18,9 +18,9 @@ double as the zeros to the left of the next. Vectors cover the results greedily:
 first result that is not covered yet, be it in the same row or in the next. Where results need no more than a bias and
 a rectifier, they go straight to y; then the vectors cover each row by itself, the last overlapping the one before.
 
-Rows of small images are shorter than a vector. There as many images as a vector has lanes are computed *abreast*, as
-one wide image whose neighbouring columns hold the same pixel of each: a row of W pixels is W whole vectors, and a step
-to the next pixel one of as many columns as there are images.
+Rows of small images fill no vector, and it is row by row that they are transformed. There as many images as a vector
+has lanes are computed *abreast*, as one wide image whose neighbouring columns hold the same pixel of each: a row of W
+pixels is W whole vectors, and a step to the next pixel one of as many columns as there are images.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Plan(NamedTuple):
     blocks: int
     cuts: int  # blocks that an image is cut into, of equal heights but for one row
     pieces: int  # groups of blocks
+    count: int  # images; here and below, those abreast count as one
     images: int
     rows: int  # of the highest block
     lattice_rows: int
@@ -83,7 +84,7 @@ class Plan(NamedTuple):
     taps: np.ndarray  # offsets into the planes of x
     groups: np.ndarray  # the taps of output phase g are taps[groups[g] : groups[g + 1]]
     tile: int  # rows of results of a lattice row with Winograd's filtering, otherwise 0
-    abreast: int  # images that are computed as one, their pixels side by side
+    abreast: int  # images whose pixels lie side by side
 
 
 def forward_axis(size: int, out: int, kernel: int, step: int, before: int) -> Axis:
@@ -137,7 +138,7 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, most: int, 
     `lanes` is the length of a vector, `pieces` the number of the groups of blocks, if there are enough. `straight` lets
     tiles write their results into y itself, where that is possible.
     """
-    N = -(-N // cols.abreast)
+    count = -(-N // cols.abreast)
     wide = cols.lattice + cols.reach - 1
     spans = [span(cols.low, cols.step_in, phase, cols.size_in, wide) for phase in range(cols.step_in)]
     pitch = max(cols.lattice, wide - spans[0][0], *(last for _, last in spans))
@@ -147,15 +148,15 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, most: int, 
     if rows.tile:
         planes //= winograd.N  # the tap of an output phase lies in the input phase with its number: one at a time
     fitting = max(1, most // (planes * pitch))  # lattice rows
-    few = max(-(-N * rows.lattice // pieces), -(-LEAST // pitch))
+    few = max(-(-count * rows.lattice // pieces), -(-LEAST // pitch))
     cuts = -(-rows.lattice // min(fitting, few))
-    if N == 1 and rows.lattice > 1:
+    if count == 1 and rows.lattice > 1:
         cuts += cuts % 2  # two threads share an image evenly
     height = -(-rows.lattice // cuts)
     high = height + rows.reach - 1
-    while pieces > FEW_PIECES and -(-N // pieces) * high * pitch < LEAST:
+    while pieces > FEW_PIECES and -(-count // pieces) * high * pitch < LEAST:
         pieces //= 2
-    images = 1 if cuts > 1 else max(1, min(fitting // high, -(-N // pieces)))
+    images = 1 if cuts > 1 else max(1, min(fitting // high, -(-count // pieces)))
     lines = -(-(images * high * pitch + cols.reach + lanes) // NUMBERS)
     plane = (lines + 1 - lines % 2) * NUMBERS  # odd: neighbouring planes fall into different sets of the cache
 
@@ -177,11 +178,12 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, most: int, 
             ]
             groups.append(len(taps))
 
-    blocks = -(-N // images) * cuts
+    blocks = -(-count // images) * cuts
     return Plan(
         blocks=blocks,
         cuts=cuts,
         pieces=min(pieces, blocks),
+        count=count,
         images=images,
         rows=height,
         lattice_rows=rows.lattice,

@@ -23,58 +23,56 @@ transform_products_3, transform_products_5 = (linear_map(winograd.results(r)) fo
 
 @njit(cache=True)
 def scratch(plan, x_shape, y_shape, dtype):
-    """Room for the rows of a tile of which some lie outside the image, and for a channel of images abreast."""
-    wide, high = max(x_shape[3], y_shape[3]) * plan.abreast, max(x_shape[2], y_shape[2]) * (plan.abreast > 1)
-    return np.empty(winograd.N * wide, dtype), np.empty(high * wide, dtype)
+    """Room for the rows of a tile of which some lie outside the image, and for a block's rows of images abreast."""
+    wide, high = max(x_shape[3], y_shape[3]) * plan.abreast, plan.tile * plan.rows + winograd.N
+    return np.empty(winograd.N * wide, dtype), np.empty(high * wide if plan.abreast > 1 else 0, dtype)
 
 
 @njit(cache=True)
 def gather(planes, rows_, stack, x, x_shape, x_step, plan, n, images, q, rows):
     """Copy the rows that a block reads from x (N, C, H, W) into the planes of their phases, zero outside x."""
+    if not plan.tile:
+        gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows)
+        return
     N, C, H, W = x_shape
+    top = plan.tile * q + plan.low_row
+    first, last = max(top, 0), min(top + plan.tile * (rows - 1) + winograd.N, H)
     for c in range(C):
         for i in range(images):
             at = c * plan.down_in * plan.right_in * plan.plane + i * plan.high * plan.pitch
-            channel, channel_at = _channel(stack, x, c * H * W, x_step, H * W, N, n + i, plan.abreast)
-            if plan.tile:
-                _gather_tiles(planes, at, rows_, channel, channel_at, H, W * plan.abreast, plan, q, rows)
-            else:
-                _gather_phases(planes, at, channel, channel_at, H, W * plan.abreast, plan, q, rows)
+            channel, channel_at = _channel(stack, x, c * H * W, x_step, W, first, last, N, n + i, plan.abreast)
+            _gather_tiles(planes, at, rows_, channel, channel_at, H, W * plan.abreast, plan, q, rows)
 
 
 @njit(cache=True)
 def gather_phases(planes, x, x_shape, x_step, plan, n, images, q, rows):
-    """The same for a plan without a tile, and with each image by itself."""
+    """The same for a plan without a tile."""
     _, C, H, W = x_shape
+    phases = plan.down_in * plan.right_in
+    low, high = q + plan.low_row, rows + plan.high - plan.rows
     for c in range(C):
         for i in range(images):
-            at = c * plan.down_in * plan.right_in * plan.plane + i * plan.high * plan.pitch
-            _gather_phases(planes, at, x, (n + i) * x_step + c * H * W, H, W, plan, q, rows)
+            at = c * phases * plan.plane + i * plan.high * plan.pitch
+            x_at = (n + i) * x_step + c * H * W
+            for phase in range(phases):
+                row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
+                to = at + phase * plan.plane
+                _gather_rows(planes, to, x, x_at, H, W, plan, low, plan.down_in, row_phase, col_phase, high)
 
 
 @njit(cache=True)
-def _channel(stack, x, at, step, size, N, group, abreast):
-    """The array and the place of a channel of an image; of a group of images abreast, copied to the stack.
+def _channel(stack, x, at, step, W, first, last, N, n, abreast):
+    """The array in which a channel of image n lies, and where.
 
-    Zeros take the place of images that are missing.
+    Of images abreast, the rows from first to last are copied to the stack, zeros in place of images that are missing.
     """
-    first = group * abreast
     if abreast == 1:
-        return x, first * step + at
-    images = min(abreast, N - first)
+        return x, n * step + at
+    images, size = min(abreast, N - n * abreast), (last - first) * W
     if images < abreast:
         stack[: size * abreast] = 0
-    transpose(stack, ZERO, abreast, x, first * step + at, step, images, size)
-    return stack, ZERO
-
-
-@njit(cache=True)
-def _gather_phases(planes, at, x, x_at, H, W, plan, q, rows):
-    low, high = q + plan.low_row, rows + plan.high - plan.rows
-    for phase in range(plan.down_in * plan.right_in):
-        row_phase, col_phase = phase // plan.right_in, phase % plan.right_in
-        to = at + phase * plan.plane
-        _gather_rows(planes, to, x, x_at, H, W, plan, low, plan.down_in, row_phase, col_phase, high)
+    transpose(stack, ZERO, abreast, x, n * abreast * step + at + first * W, step, images, size)
+    return stack, -first * W * abreast
 
 
 @njit(cache=True)
@@ -115,52 +113,43 @@ def _gather_tiles(planes, at, rows_, x, x_at, H, W, plan, q, rows):
 @njit(cache=True)
 def scatter(y, rows_, stack, planes, bias, floor, plan, n, images, q, rows, K):
     """Copy the results of a block, plus bias, from the planes of their phases into y (N, K, I, J)."""
+    if not plan.tile:
+        scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K)
+        return
     N, _, I, J = y.shape
     y, abreast, step, W = y.ravel(), plan.abreast, bias.size * I * J, J * plan.abreast
-    first, last = max(plan.tile, 1) * q, min(max(plan.tile, 1) * (q + rows), I)  # rows of images abreast
+    first, last = plan.tile * q, min(plan.tile * (q + rows), I)
     for i in range(images):
         for k in range(bias.size):
             at, to = k * plan.plane + i * plan.high * plan.pitch, (n + i) * abreast * step + k * I * J
-            result, result_at = (y, to) if abreast == 1 else (stack, ZERO)
-            if plan.tile:
-                _scatter_tiles(
-                    result, result_at, rows_, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, W
-                )
-            else:
-                _scatter_phases(result, result_at, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, W)
+            result, result_at = (y, to) if abreast == 1 else (stack, -first * W)
+            _scatter_tiles(result, result_at, rows_, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, W)
             if abreast > 1:
                 count = min(abreast, N - (n + i) * abreast)
-                transpose(y, to + first * J, step, stack, first * W, abreast, (last - first) * J, count)
+                transpose(y, to + first * J, step, stack, ZERO, abreast, (last - first) * J, count)
 
 
 @njit(cache=True)
 def scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K):
-    """The same for a plan without a tile, and with each image by itself."""
+    """The same for a plan without a tile."""
     _, _, I, J = y.shape
-    y = y.ravel()
+    y, down, right, pitch = y.ravel(), plan.down_out, plan.right_out, plan.pitch
     for i in range(images):
         for k in range(bias.size):
-            at, to = k * plan.plane + i * plan.high * plan.pitch, ((n + i) * bias.size + k) * I * J
-            _scatter_phases(y, to, planes, at, K * plan.plane, bias[k], floor, plan, q, rows, I, J)
-
-
-@njit(cache=True)
-def _scatter_phases(y, to, planes, at, step, plus, floor, plan, q, rows, I, J):
-    down, right, pitch = plan.down_out, plan.right_out, plan.pitch
-    if right == 2:
-        for row_phase in range(down):
-            even = at + 2 * row_phase * step
-            for i in range(min(rows, -((row_phase - I) // down) - q)):
-                y_at = to + (down * (q + i) + row_phase) * J
-                interleave(y, y_at, planes, even + i * pitch, even + step + i * pitch, J, plus, floor)
-        return
-    for phase in range(down * right):
-        row_phase, col_phase = phase // right, phase % right
-        height, width = min(rows, -((row_phase - I) // down) - q), -((col_phase - J) // right)
-        if down == right == 1 and width == pitch:
-            height, width = 1, height * width  # y and plane are alike: one long row
-        y_at = to + (down * q + row_phase) * J + col_phase
-        copy(y, y_at, (down * J, right), planes, at + phase * step, (pitch, ONE), (height, width), plus, floor)
+            at, to = k * plan.plane + i * plan.high * pitch, ((n + i) * bias.size + k) * I * J
+            for phase in range(down * right):
+                row_phase, col_phase = phase // right, phase % right
+                height, width = min(rows, -((row_phase - I) // down) - q), -((col_phase - J) // right)
+                y_at = to + (down * q + row_phase) * J + col_phase
+                from_ = at + phase * K * plan.plane
+                if right == 2:  # both columns at once
+                    for r in range(height if col_phase == 0 else 0):
+                        even, odd = from_ + r * pitch, from_ + K * plan.plane + r * pitch
+                        interleave(y, y_at + r * down * J, planes, even, odd, J, bias[k], floor)
+                    continue
+                if down == right == 1 and width == pitch:
+                    height, width = 1, height * width  # y and plane are alike: one long row
+                copy(y, y_at, (down * J, right), planes, from_, (pitch, ONE), (height, width), bias[k], floor)
 
 
 @njit(cache=True, inline="always")
@@ -188,14 +177,15 @@ def gather_vectors(vectors, planes, rows_, stack, gy, gy_shape, gy_step, plan, n
     blocks, end = -(-K // FILTERS), ((images - 1) * plan.high + rows) * pitch
     for g in range(groups):
         _clear(planes, g * plan.plane + end, g * plan.plane + end + lanes)  # there may be rows of a larger block
+    first, last = plan.tile * q, min(plan.tile * (q + rows), I)
     for k in range(K):
         for i in range(images):
-            at, W = i * plan.high * pitch, J * plan.abreast
-            channel, channel_at = _channel(stack, gy, k * I * J, gy_step, I * J, N, n + i, plan.abreast)
+            at = i * plan.high * pitch
+            channel, channel_at = _channel(stack, gy, k * I * J, gy_step, J, first, last, N, n + i, plan.abreast)
             if plan.tile:
-                _gather_gradients(planes, at, rows_, channel, channel_at, plan, q, rows, I, W)
+                _gather_gradients(planes, at, rows_, channel, channel_at, plan, q, rows, I, J * plan.abreast)
             else:
-                copy(planes, at, (pitch, ONE), channel, channel_at + q * W, (W, ONE), (rows, W), zero, least)
+                copy(planes, at, (pitch, ONE), channel, channel_at + q * J, (J, ONE), (rows, J), zero, least)
         for g in range(groups):
             for m in range(count):
                 to = (((g * blocks + k // FILTERS) * count + m) * FILTERS + k % FILTERS) * lanes

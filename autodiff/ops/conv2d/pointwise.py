@@ -12,7 +12,7 @@ from numba import njit, prange
 
 from ...llvm import BITS, BYTES
 from ...memory import images_of
-from ...simd import FILTERS, VECTORS, correlate_tile_and_finish, dot_tile, prefetch_rows, share
+from ...simd import FILTERS, VECTORS, correlate_tile_and_finish, dot_tile, prefetch_rows, tile_width
 from ...vectors import copy_vector
 from .parts import count, total
 
@@ -44,7 +44,7 @@ def _mix(y, x, x_step, weight, bias, floor, starts, taps):
         x_after, y_after = x[after * x_step :], y[after]
         m = 0
         while m < vectors:
-            columns = share(vectors - m, VECTORS)
+            columns = tile_width(vectors - m, VECTORS)
             ahead = m + columns
             x_next, y_next, start = x_after, y_after, np.int64(0)
             if ahead < vectors:
@@ -94,7 +94,7 @@ def _dots(parts, gy, gy_step, x, x_step, N, K, C, plane):
                 for k in range(0, K, FILTERS):
                     c, stop = near, min(near + NEAR, C)
                     while c < stop:
-                        columns = share(stop - c, VECTORS)
+                        columns = tile_width(stop - c, VECTORS)
                         dot_tile(
                             gw, k * C + c * FILTERS, gradients, k * M * lanes, pixels, starts, M, taps, c,
                             columns, BITS, FILTERS, VECTORS,
