@@ -185,7 +185,7 @@ def test_the_layers_are_cut_in_every_way():
         assert any(plan.blocks > plan.pieces for _, plan in plans)
         assert any(plan.abreast > 1 and plan.cuts > 1 for _, plan in plans)
         assert any(plan.abreast > 1 and plan.images > 1 and N % plan.abreast for N, plan in plans)
-        assert any(plan.abreast > 1 and plan.count % plan.images for _, plan in plans)
+        assert any(plan.abreast > 1 and plan.all_images % plan.images for _, plan in plans)
     # A short block after a full one in the same piece: what the full one left behind must not be added.
     assert any(plan.lattice_rows % plan.cuts and plan.blocks > parts.PARTS for _, plan in weight)
     # Results that go straight to y: of several images, and of a block that does not fill a tile.

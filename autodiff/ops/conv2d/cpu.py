@@ -277,7 +277,7 @@ def _extent(plan, block):
     """The images and lattice rows of a block, and how many vectors cover them."""
     n, cut = block // plan.cuts * plan.images, block % plan.cuts
     q = cut * plan.lattice_rows // plan.cuts
-    images = min(plan.images, plan.count - n)
+    images = min(plan.images, plan.all_images - n)
     rows = (cut + 1) * plan.lattice_rows // plan.cuts - q
     vectors, end = plan.vectors, ((images - 1) * plan.high + rows) * plan.pitch
     while plan.starts[vectors - 1] >= end:

@@ -63,7 +63,7 @@ class Plan(NamedTuple):
     blocks: int
     cuts: int  # blocks that an image is cut into, of equal heights but for one row
     pieces: int  # groups of blocks
-    count: int  # images; here and below, those abreast count as one
+    all_images: int  # images; here and below, those abreast count as one
     images: int
     rows: int  # of the highest block
     lattice_rows: int
@@ -138,7 +138,7 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, most: int, 
     `lanes` is the length of a vector, `pieces` the number of the groups of blocks, if there are enough. `straight` lets
     tiles write their results into y itself, where that is possible.
     """
-    count = -(-N // cols.abreast)
+    all_images = -(-N // cols.abreast)
     wide = cols.lattice + cols.reach - 1
     spans = [span(cols.low, cols.step_in, phase, cols.size_in, wide) for phase in range(cols.step_in)]
     pitch = max(cols.lattice, wide - spans[0][0], *(last for _, last in spans))
@@ -148,15 +148,15 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, most: int, 
     if rows.tile:
         planes //= winograd.N  # the tap of an output phase lies in the input phase with its number: one at a time
     fitting = max(1, most // (planes * pitch))  # lattice rows
-    few = max(-(-count * rows.lattice // pieces), -(-LEAST // pitch))
+    few = max(-(-all_images * rows.lattice // pieces), -(-LEAST // pitch))
     cuts = -(-rows.lattice // min(fitting, few))
-    if count == 1 and rows.lattice > 1:
+    if all_images == 1 and rows.lattice > 1:
         cuts += cuts % 2  # two threads share an image evenly
     height = -(-rows.lattice // cuts)
     high = height + rows.reach - 1
-    while pieces > FEW_PIECES and -(-count // pieces) * high * pitch < LEAST:
+    while pieces > FEW_PIECES and -(-all_images // pieces) * high * pitch < LEAST:
         pieces //= 2
-    images = 1 if cuts > 1 else max(1, min(fitting // high, -(-count // pieces)))
+    images = 1 if cuts > 1 else max(1, min(fitting // high, -(-all_images // pieces)))
     lines = -(-(images * high * pitch + cols.reach + lanes) // NUMBERS)
     plane = (lines + 1 - lines % 2) * NUMBERS  # odd: neighbouring planes fall into different sets of the cache
 
@@ -178,12 +178,12 @@ def plan(rows: Axis, cols: Axis, N: int, C: int, K: int, lanes: int, most: int, 
             ]
             groups.append(len(taps))
 
-    blocks = -(-count // images) * cuts
+    blocks = -(-all_images // images) * cuts
     return Plan(
         blocks=blocks,
         cuts=cuts,
         pieces=min(pieces, blocks),
-        count=count,
+        all_images=all_images,
         images=images,
         rows=height,
         lattice_rows=rows.lattice,
