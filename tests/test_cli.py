@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -340,7 +341,9 @@ def test_every_network_of_the_package_is_found_and_loads():
 
 def test_a_network_of_the_package_is_judged_by_its_name(place):
     shown = run("evaluate", "cnn", "hstn", "--data", "embedded", "--threads", "1").output
-    assert "cnn" in shown and "hstn" in shown and "0.96" in shown
+    for name in ("cnn", "hstn"):
+        accuracy = hstn_ref.evaluate(models.load(name), hstn_ref.data.open_data("embedded").test).accuracy
+        assert accuracy > 0.96 and re.search(rf"{name}\W+{accuracy:.4f}", shown)
     assert "image EPE" in run("evaluate", "align", "--threads", "1").output
     message = error_of("evaluate", "./cnn", "--data", place / "d.h5")  # a path is no name
     assert message == "cannot read the checkpoint cnn: No such file or directory"
