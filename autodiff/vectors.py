@@ -5,6 +5,9 @@ Emitted as LLVM vector instructions like the tiles of simd.py, where Numba's aut
 
 from __future__ import annotations
 
+from zlib import crc32
+
+import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
@@ -182,7 +185,6 @@ def linear_map(matrix):
 
         return signature, codegen
 
-    @njit
     def mix(to, to_at, to_step, x, x_at, x_step, count, plus, floor):
         lanes = BYTES // x.itemsize
         if count >= lanes:
@@ -196,7 +198,10 @@ def linear_map(matrix):
             for p in range(count):
                 mix_vector(to, to_at + p, to_step, x, x_at + p, x_step, plus, floor, 1)
 
-    return mix
+    # Numba names machine code by the name of its function and a number that differs from process to process. Code that
+    # several processes have put into its cache may meet in a later one; of two codes with one name, that takes any.
+    mix.__name__ = mix.__qualname__ = f"mix_{crc32(np.asarray(matrix, float).tobytes()):08x}"
+    return njit(mix)
 
 
 @intrinsic(prefer_literal=True)

@@ -202,3 +202,9 @@ def test_the_width_is_the_one_that_numba_compiles_for():
 def test_the_tiles_fit_into_the_registers(filters, vectors):
     assert filters * vectors + vectors + 1 <= simd.REGISTERS == (32 if llvm.BITS == 512 else 16)
     assert llvm.BYTES * 8 == llvm.BITS
+
+
+def test_every_linear_map_has_a_name_of_its_own():
+    """Numba's cache would take one for another otherwise."""
+    names = [vectors.linear_map(matrix).py_func.__qualname__ for matrix in (MATRIX, MATRIX, MATRIX.T, -MATRIX)]
+    assert names[0] == names[1] and len(set(names)) == 3
