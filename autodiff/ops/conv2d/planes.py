@@ -137,19 +137,19 @@ def scatter_phases(y, planes, bias, floor, plan, n, images, q, rows, K):
     for i in range(images):
         for k in range(bias.size):
             at, to = k * plan.plane + i * plan.high * pitch, ((n + i) * bias.size + k) * I * J
-            for phase in range(down * right):
-                row_phase, col_phase = phase // right, phase % right
-                height, width = min(rows, -((row_phase - I) // down) - q), -((col_phase - J) // right)
-                y_at = to + (down * q + row_phase) * J + col_phase
-                from_ = at + phase * K * plan.plane
-                if right == 2:  # both columns at once
-                    for r in range(height if col_phase == 0 else 0):
+            for row_phase in range(down):
+                height, y_at = min(rows, -((row_phase - I) // down) - q), to + (down * q + row_phase) * J
+                from_ = at + row_phase * right * K * plan.plane
+                if right == 2:
+                    for r in range(height):
                         even, odd = from_ + r * pitch, from_ + K * plan.plane + r * pitch
                         interleave(y, y_at + r * down * J, planes, even, odd, J, bias[k], floor)
-                    continue
-                if down == right == 1 and width == pitch:
-                    height, width = 1, height * width  # y and plane are alike: one long row
-                copy(y, y_at, (down * J, right), planes, from_, (pitch, ONE), (height, width), bias[k], floor)
+                elif down == right == 1 and J == pitch:  # y and plane are alike: one long row
+                    copy(y, y_at, (J, ONE), planes, from_, (pitch, ONE), (ONE, height * J), bias[k], floor)
+                else:
+                    for col_phase in range(right):
+                        x_at, shape = from_ + col_phase * K * plan.plane, (height, -((col_phase - J) // right))
+                        copy(y, y_at + col_phase, (down * J, right), planes, x_at, (pitch, ONE), shape, bias[k], floor)
 
 
 @njit(cache=True, inline="always")
