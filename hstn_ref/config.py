@@ -52,6 +52,7 @@ class TrainingConfig:
 
     lr_multipliers      by parameter-name prefix ("localisation"), a factor to lr; the longest prefix counts
     schedule            of lr: "plateau", the paper's, or "cosine", from lr to zero along half a cosine over `epochs`
+    warmup              epochs, at first, in which everything learns at the pace of the smallest multiplier
     patience            of "plateau": epochs without a lower validation loss after which lr is divided by 10
     reductions          training ends, before `epochs`, when lr has been divided so often for that reason
     seed                of weights, order of the images and dropout
@@ -63,6 +64,7 @@ class TrainingConfig:
     lr: float = 1e-4
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     schedule: str = "plateau"
+    warmup: float = 0.0
     patience: int = 10
     reductions: int = 2
     seed: int = 0
@@ -80,6 +82,7 @@ class TrainingConfig:
             self.schedule in SCHEDULES,
             f"training.schedule is {self.schedule!r}, expected one of {', '.join(SCHEDULES)}",
         )
+        _require(0 <= self.warmup < float("inf"), f"training.warmup is {self.warmup}, expected at least 0 epochs")
         minutes = self.checkpoint_minutes
         _require(minutes >= 0, f"training.checkpoint_minutes is {minutes}, expected at least 0")
         for name, x in self.lr_multipliers.items():

@@ -15,7 +15,7 @@ import numpy as np
 
 from autodiff.nn import Module
 from hstn_ref.checkpoint import Checkpoint, TrainingState, load_weights
-from hstn_ref.config import to_dict
+from hstn_ref.config import TrainingConfig, to_dict
 from hstn_ref.errors import DataError
 from hstn_ref.history import Sums
 
@@ -73,7 +73,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, path: Path) -> None:
 def _check_unchanged(trainer: Trainer, state: dict[str, Any], path: Path) -> None:
     """What decides the bits must be as it was."""
     present = {**to_dict(trainer.config), **_identity(trainer)}
-    before = {**state["config"], **state["data"]}
+    before = {**to_dict(TrainingConfig()), **state["config"], **state["data"]}  # older files lack newer keys
     free = set(trainer.config.may_change)
     if "data.source_sha256" in present and "data.source_sha256" in before:
         free.add("data.source")  # the same digits may lie in a folder of another name

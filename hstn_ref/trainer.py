@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import Tensor, enable_grad
-from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
+from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau, Warmup
 from autodiff.tensor import first_non_finite
 from hstn_ref import checkpoint, resuming
 from hstn_ref.config import ConfigError, TrainingConfig, suggestion
@@ -55,6 +55,7 @@ class Trainer:
         self.step, self.sums = 0, Sums()
         self.steps = math.ceil(len(data.train) / config.batch_size)  # in an epoch; the last may be smaller
         self.annealing = CosineAnnealing(self.optimiser, config.epochs * self.steps)
+        self.warmup = Warmup(self.optimiser, round(config.warmup * self.steps))
         self.saved_at = time.monotonic()
 
     @property
@@ -102,8 +103,10 @@ class Trainer:
                     raise DataError(f"epoch {self.epoch + 1}, step {self.step + 1}: {what} have NaN or infinity")
             raise Diverged(self._divergence(loss))
         loss.backward()
+        t = self.epoch * self.steps + self.step
+        self.warmup.step(t)
         if self.config.schedule == "cosine":
-            self.annealing.step(self.epoch * self.steps + self.step)
+            self.annealing.step(t)
         self.optimiser.step()
         self.step += 1
         self.sums.loss += loss.item() * len(batch[0])

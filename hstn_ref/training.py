@@ -50,6 +50,7 @@ def fit(
     lr: float = PAPER.lr,
     lr_multipliers: Mapping[str, float] = PAPER.lr_multipliers,
     schedule: str = PAPER.schedule,
+    warmup: float = PAPER.warmup,
     patience: int = PAPER.patience,
     reductions: int = PAPER.reductions,
     seed: int = PAPER.seed,
@@ -76,7 +77,7 @@ def fit(
     finite any more.
     """
     config = TrainingConfig(
-        epochs, batch_size, lr, lr_multipliers, schedule, patience, reductions, seed, checkpoint_minutes
+        epochs, batch_size, lr, lr_multipliers, schedule, warmup, patience, reductions, seed, checkpoint_minutes
     )
     trainer = Trainer(model, data, config, None if folder is None else Path(folder))
     with nullcontext() if folder is None else locked(folder):

@@ -21,6 +21,7 @@ FULL = RunConfig(
         lr=3e-4,
         lr_multipliers={"localisation": 0.1, "flow_generator.up": 2.0},
         schedule="cosine",
+        warmup=1.5,
         patience=4,
         reductions=1,
         seed=7,

@@ -76,15 +76,27 @@ def test_a_resumed_run_remembers_the_plateau(tmp_path):
 
 
 def test_a_resumed_cosine_ends_with_the_same_bits(tmp_path):
-    options = {**SHORT, "schedule": "cosine"}
+    options = {**SHORT, "schedule": "cosine", "warmup": 2, "lr_multipliers": {"features": 0.1}}
     fit(Toy(), toy_data(), **options, folder=tmp_path / "straight")
-    data, _ = watch(toy_data(), "train", stopping_after(10))
+    data, _ = watch(toy_data(), "train", stopping_after(10))  # in the warm-up
     with pytest.raises(Interrupted):
         fit(Toy(), data, **options, folder=tmp_path / "broken")
     fit(Toy(), toy_data(), **options, folder=tmp_path / "broken", resume=True)
     assert everything(tmp_path / "broken") == everything(tmp_path / "straight")
     with pytest.raises(DataError, match="started with epochs = 3, and cannot be resumed with 4"):
         fit(Toy(), toy_data(), **{**options, "epochs": 4}, folder=tmp_path / "broken", resume=True)
+
+
+def test_a_run_of_before_there_was_a_warmup_goes_on_without_one(tmp_path):
+    fit(Toy(), toy_data(), **SHORT, folder=tmp_path)
+    before = checkpoint.read(tmp_path / "checkpoint.h5")
+    del before.training.state["config"]["warmup"]
+    checkpoint.write(before, tmp_path / "checkpoint.h5")
+    longer = {**SHORT, "epochs": 4}
+    assert len(fit(Toy(), toy_data(), **longer, folder=tmp_path, resume=True).history) == 4
+    checkpoint.write(before, tmp_path / "checkpoint.h5")
+    with pytest.raises(DataError, match=r"started with warmup = 0.0, and cannot be resumed with 1.0"):
+        fit(Toy(), toy_data(), **longer, warmup=1.0, folder=tmp_path, resume=True)
 
 
 def test_resume_may_train_longer(tmp_path):

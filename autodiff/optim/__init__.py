@@ -116,6 +116,27 @@ class CosineAnnealing:
         self.optimiser.lr = self.lr / 2 * (1 + math.cos(math.pi * t / self.steps))
 
 
+class Warmup:
+    """Let all parameters learn at the pace of the slowest for T steps, then each at its own.
+
+        multiplier_i(t) = min_j multiplier_j  for t < T,   multiplier_i  from then on       over multipliers above 0
+
+    A part that must learn slowly, but first, is not left behind: a localisation network moves an object to the middle
+    only as long as the classifier cannot do without that. It has no state, and does not touch `lr`.
+    """
+
+    def __init__(self, optimiser: Adam, steps: int):
+        if steps < 0:
+            raise ValueError(f"Warmup: {steps} steps, expected at least 0")
+        self.optimiser, self.steps, self.multipliers = optimiser, steps, list(optimiser.multipliers)
+        pace = min((a for a in self.multipliers if a > 0), default=0.0)
+        self.slow = [min(a, pace) for a in self.multipliers]  # what is frozen stays so
+
+    def step(self, t: int) -> None:
+        """To be called before step t of the optimiser, counted from 0."""
+        self.optimiser.multipliers = self.slow if t < self.steps else self.multipliers
+
+
 class ReduceOnPlateau:
     """Multiply the learning rate by `factor` when a loss has not fallen by `min_delta` for `patience` steps.
 

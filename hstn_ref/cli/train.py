@@ -93,6 +93,12 @@ def height_and_width(ctx: click.Context, parameter: click.Parameter, text: str |
     f"[default: {DEFAULT.schedule}]",
 )
 @click.option(
+    "--warmup",
+    type=float,
+    help="Epochs, at first, in which everything learns at the pace of the smallest multiplier.  "
+    f"[default: {DEFAULT.warmup:g}]",
+)
+@click.option(
     "--patience",
     type=int,
     help="Epochs without a lower validation loss after which the learning rate is divided by 10.  "
@@ -131,6 +137,7 @@ def train(
     lr: float | None,
     lr_multipliers: dict[str, Any],
     schedule: str | None,
+    warmup: float | None,
     patience: int | None,
     reductions: int | None,
     seed: int | None,
@@ -182,6 +189,7 @@ def train(
         "training.lr": lr,
         "training.lr_multipliers": lr_multipliers,
         "training.schedule": schedule,
+        "training.warmup": warmup,
         "training.patience": patience,
         "training.reductions": reductions,
         "training.seed": seed,
