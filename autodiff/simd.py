@@ -174,3 +174,13 @@ def prefetch_rows(typing_context, x, at, step, write, bits, rows, vectors):
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@njit(cache=True)
+def prefetch(x, at, count, write):
+    """Ask for x[at : at + count] to be read or (`write`) written soon; it may lie outside x. Computes nothing."""
+    for i in range(at, at + count, LINE // x.itemsize):
+        if write:
+            prefetch_rows(x, i, 0, 1, BITS, 1, 1)
+        else:
+            prefetch_rows(x, i, 0, 0, BITS, 1, 1)

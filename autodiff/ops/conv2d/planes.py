@@ -1,14 +1,15 @@
 """Before and after the tiles of cpu.py: images to planes, planes to images.
 
 Where a plan has a `tile`, the rows of pixels are transformed on the way as winograd.py says. What does so is inlined:
-for small images, handing over all fields of the plan would take a good part of the time of the transform.
+for small images, handing over all fields of the plan would take a good part of the time of the transform. Rows are
+transformed sooner than memory delivers the next ones; so with each tile those of the next channel are asked for.
 """
 
 import numpy as np
 from numba import njit
 
 from ...llvm import BITS
-from ...simd import FILTERS
+from ...simd import FILTERS, prefetch
 from ...vectors import copy, copy_vector, interleave, linear_map, transpose
 from . import layout, winograd
 
@@ -98,6 +99,8 @@ def _gather_tiles(planes, at, rows_, x, x_at, H, W, plan, q, rows):
     left, stop = span(plan.low_col, ONE, ZERO, W, min(plan.wide, plan.pitch))
     for r in range(q, q + rows):
         top = plan.tile * r + plan.low_row
+        if plan.abreast == 1:  # otherwise x is a copy, which is in the cache
+            prefetch(x, x_at + (H + top) * W, plan.tile * W, False)
         pixels, pixels_at = x, x_at + top * W + left + plan.low_col
         if top < 0 or top + winograd.N > H:
             above = min(max(0, -top), winograd.N)  # rows that lie outside
@@ -159,6 +162,8 @@ def _scatter_tiles(y, to, rows_, planes, at, step, plus, floor, plan, q, rows, I
     for r in range(q, q + rows):
         top, from_ = plan.tile * r, at + (r - q) * plan.pitch
         whole = top + plan.tile <= I
+        if plan.abreast == 1:
+            prefetch(y, to + (I + top) * J, plan.tile * J, True)
         result, result_at = (y, to + top * J) if whole else (rows_, ZERO)
         if plan.tile == OF_3_ROWS:
             transform_products_3(result, result_at, J, planes, from_, step, J, plus, floor)
@@ -199,6 +204,8 @@ def _gather_gradients(planes, at, rows_, gy, gy_at, plan, q, rows, I, J):
     for r in range(q, q + rows):
         top, to = plan.tile * r, at + (r - q) * plan.pitch
         whole = top + plan.tile <= I
+        if plan.abreast == 1:
+            prefetch(gy, gy_at + (I + top) * J, plan.tile * J, False)
         if not whole:
             width = (I - top) * J
             copy(rows_, ZERO, (width, ONE), gy, gy_at + top * J, (width, ONE), (ONE, width), zero, least)
