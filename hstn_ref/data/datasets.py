@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hstn_ref.data.checks import CLASSES, natural, validate_finite, validate_indices, validate_labels
-from hstn_ref.data.clutter import Clutter, canvases, draw, permutation, starts
+from hstn_ref.data.clutter import Clutter, Draws, canvases, draw, permutation, starts
 from hstn_ref.errors import DataError, DataTypeError
 from hstn_ref.plain import plain
 
@@ -137,15 +137,23 @@ class ClutteredDigits:
         return len(self._digits)
 
     def batch(self, indices: ArrayLike, epoch: int = 0) -> Batch:
+        draws = self._draws(indices, epoch)
+        levels = canvases(self._digits, draws, self._clutter)
+        return unit_range(levels)[:, None], self._labels[draws.digit].astype(np.int64)
+
+    def middles(self, indices: ArrayLike, epoch: int = 0) -> np.ndarray:
+        """Where the middles of the digits are on the canvases of `batch`, which no network is told: (B, 2), (y, x)."""
+        size = np.array(self._digits.shape[1:])
+        return self._draws(indices, epoch).corner + (size - 1) / 2
+
+    def _draws(self, indices: ArrayLike, epoch: int) -> Draws:
         epoch = natural(epoch, name="epoch") if self._fresh else 0
         begun = self._of_epoch
         if epoch != begun[0]:
             self._of_epoch = begun = self._begun(epoch)
         _, start, order = begun
         indices = validate_indices(indices, len(self))
-        draws = draw(start, order, indices, self._digits.shape[1:], self._clutter)
-        levels = canvases(self._digits, draws, self._clutter)
-        return unit_range(levels)[:, None], self._labels[draws.digit].astype(np.int64)
+        return draw(start, order, indices, self._digits.shape[1:], self._clutter)
 
     def _begun(self, epoch: int) -> tuple[int, np.uint64, np.ndarray]:
         """The epoch, where its random numbers start, and the order of its digits."""

@@ -140,6 +140,17 @@ def test_a_clutter_of_nothing_is_the_digit_alone():
     np.testing.assert_array_equal(found_labels, labels[order])
 
 
+def test_the_middles_are_those_of_the_digits():
+    """Digits of one white square each, on canvases without distractors."""
+    images = np.zeros((20, 9, 7), np.uint8)
+    images[:, 4, 3] = 255
+    clutter = Clutter(canvas=(30, 40), distractors=0, patch=1)
+    dataset = ClutteredDigits(images, np.arange(20) % 10, seed=3, fresh=True, clutter=clutter)
+    for epoch in (0, 2):
+        _, _, row, col = np.nonzero(dataset.batch([5, 0, 19], epoch)[0])
+        np.testing.assert_array_equal(dataset.middles([5, 0, 19], epoch), np.stack([row, col], axis=1))
+
+
 def test_white_is_never_exceeded():
     images = np.full((3, 28, 28), 200, np.uint8)
     clutter = Clutter(canvas=(28, 30), distractors=40, patch=20)
