@@ -20,19 +20,20 @@ import argparse
 import json
 import shlex
 import sys
-from dataclasses import fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autodiff import Tensor, no_grad
+from autodiff import no_grad
 from autodiff.ops import bilinear_sample
 from hstn_ref import evaluate, fit, machine, models
 from hstn_ref.data import ClutteredDigits, DataSplits, open_data
 from hstn_ref.evaluation import mode
 from hstn_ref.files import write_bytes
+from hstn_ref.motion import affine_motion
 from hstn_ref.table1 import configuration
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,13 +55,12 @@ class Centred:
     def batch(self, indices: Any, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
         images, labels = self.dataset.batch(indices, epoch)
         errors = [np.random.default_rng([self.seed, epoch, i]).normal(0, self.error, 2) for i in np.asarray(indices)]
-        (H, W), middle = self.image_size, self.dataset.middles(indices, epoch) + errors
-        y, x = np.mgrid[:H, :W]
-        rows = (y - (H - 1) / 2) * self.scale - y + middle[:, 0, None, None]
-        cols = (x - (W - 1) / 2) * self.scale - x + middle[:, 1, None, None]
-        motion = np.stack([cols, rows], axis=1).astype(np.float32)
+        half = (np.array(self.image_size) - 1) / 2
+        y, x = ((self.dataset.middles(indices, epoch) + errors) / half - 1).T  # normalised
+        zero, scale = np.zeros_like(x), np.full_like(x, self.scale)
+        theta = np.stack([scale, zero, x, zero, scale, y], axis=1).astype(np.float32)
         with no_grad():
-            return np.asarray(bilinear_sample(Tensor(images), Tensor(motion)).data), labels
+            return bilinear_sample(images, affine_motion(theta, self.image_size)).data, labels
 
 
 def landing(model: models.Network, dataset: ClutteredDigits) -> dict[str, list[float] | float]:
@@ -90,12 +90,11 @@ def landing(model: models.Network, dataset: ClutteredDigits) -> dict[str, list[f
 
 def oracle(data: DataSplits, options: argparse.Namespace) -> dict[str, Any]:
     """The CNN trained and tested on centred images."""
-    table = configuration.read(RECIPE)
-    run = table.run("cnn", options.seed)
+    run = configuration.read(RECIPE).run("cnn", options.seed)
     splits = (Centred(split, options.scale, options.error, i) for i, (_, split) in enumerate(data.items()))
     centred = DataSplits(*splits, data.attributes)
     model = models.build("cnn", rng=options.seed, **run.model.options)
-    recipe = {field.name: getattr(run.training, field.name) for field in fields(run.training)}
+    recipe = asdict(run.training)
     if options.epochs is not None:
         recipe["epochs"] = options.epochs
     result = fit(model, centred, **recipe, quiet=options.quiet)
