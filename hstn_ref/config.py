@@ -52,7 +52,8 @@ class TrainingConfig:
 
     lr_multipliers      by parameter-name prefix ("localisation"), a factor to lr; the longest prefix counts
     schedule            of lr: "plateau", the paper's, or "cosine", from lr to zero along half a cosine over `epochs`
-    warmup              epochs, at first, in which everything learns at the pace of the smallest multiplier
+    restarts            at first: rounds of `restart_epochs` epochs in which everything learns with `restart_lr`, and
+                        after each of which the classifier begins anew (restarts.py); then lr and lr_multipliers hold
     patience            of "plateau": epochs without a lower validation loss after which lr is divided by 10
     reductions          training ends, before `epochs`, when lr has been divided so often for that reason
     seed                of weights, order of the images and dropout
@@ -64,7 +65,9 @@ class TrainingConfig:
     lr: float = 1e-4
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     schedule: str = "plateau"
-    warmup: float = 0.0
+    restarts: int = 0
+    restart_epochs: int = 2
+    restart_lr: float = 1e-4
     patience: int = 10
     reductions: int = 2
     seed: int = 0
@@ -73,16 +76,24 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name, value in plain(vars(self)).items():
             object.__setattr__(self, name, value)
-        for name in ("epochs", "batch_size", "patience", "reductions"):
+        for name in ("epochs", "batch_size", "patience", "reductions", "restart_epochs"):
             value = getattr(self, name)
             _require(value >= 1, f"training.{name} is {value}, expected at least 1")
-        _require(0 < self.lr < float("inf"), f"training.lr is {self.lr}, expected a positive number")
+        for name in ("lr", "restart_lr"):
+            value = getattr(self, name)
+            _require(0 < value < float("inf"), f"training.{name} is {value}, expected a positive number")
         _require(self.seed >= 0, f"training.seed is {self.seed}, expected at least 0")
         _require(
             self.schedule in SCHEDULES,
             f"training.schedule is {self.schedule!r}, expected one of {', '.join(SCHEDULES)}",
         )
-        _require(0 <= self.warmup < float("inf"), f"training.warmup is {self.warmup}, expected at least 0 epochs")
+        _require(self.restarts >= 0, f"training.restarts is {self.restarts}, expected at least 0")
+        rounds = self.restarts * self.restart_epochs
+        _require(
+            rounds < self.epochs,
+            f"training.epochs is {self.epochs}, expected more than the {rounds} of "
+            f"{self.restarts} restarts every {self.restart_epochs} epochs",
+        )
         minutes = self.checkpoint_minutes
         _require(minutes >= 0, f"training.checkpoint_minutes is {minutes}, expected at least 0")
         for name, x in self.lr_multipliers.items():

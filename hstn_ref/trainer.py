@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import Tensor, enable_grad
-from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau, Warmup
+from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
 from autodiff.tensor import first_non_finite
 from hstn_ref import checkpoint, resuming
 from hstn_ref.config import ConfigError, TrainingConfig, suggestion
@@ -24,6 +24,7 @@ from hstn_ref.errors import DataError, FileError, UserError
 from hstn_ref.evaluation import evaluate, mode
 from hstn_ref.history import Sums, best, write_history
 from hstn_ref.progress import Progress
+from hstn_ref.restarts import Restarts
 from hstn_ref.stopping import Interrupted, StopRequest
 from hstn_ref.tasks import TASKS
 
@@ -54,8 +55,8 @@ class Trainer:
         self.history: list[Any] = []  # of self.task.epoch
         self.step, self.sums = 0, Sums()
         self.steps = math.ceil(len(data.train) / config.batch_size)  # in an epoch; the last may be smaller
-        self.annealing = CosineAnnealing(self.optimiser, config.epochs * self.steps)
-        self.warmup = Warmup(self.optimiser, round(config.warmup * self.steps))
+        self.restarts = Restarts(model, self.optimiser, config, self.steps)
+        self.annealing = CosineAnnealing(self.optimiser, config.epochs * self.steps - self.restarts.steps)
         self.saved_at = time.monotonic()
 
     @property
@@ -93,6 +94,7 @@ class Trainer:
     def _step(self, order: np.ndarray) -> int:
         """One batch; returns its number of images."""
         start, B = time.perf_counter(), self.config.batch_size
+        self.restarts.begin(self.epoch * self.steps + self.step)
         batch = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
         self.optimiser.zero_grad()
         with enable_grad(), np.errstate(all="ignore"):  # what overflows is said below, in one sentence
@@ -104,9 +106,10 @@ class Trainer:
             raise Diverged(self._divergence(loss))
         loss.backward()
         t = self.epoch * self.steps + self.step
-        self.warmup.step(t)
-        if self.config.schedule == "cosine":
-            self.annealing.step(t)
+        if t < self.restarts.steps:
+            self.restarts.step(t)
+        elif self.config.schedule == "cosine":
+            self.annealing.step(t - self.restarts.steps)
         self.optimiser.step()
         self.step += 1
         self.sums.loss += loss.item() * len(batch[0])
@@ -137,7 +140,7 @@ class Trainer:
                 seconds=sums.seconds + time.perf_counter() - start,
             )
         )
-        if self.config.schedule == "plateau":
+        if self.config.schedule == "plateau" and self.epoch > self.restarts.epochs:
             self.plateau.step(valid.loss)
         self.step, self.sums = 0, Sums()
         if self.folder:

@@ -50,7 +50,9 @@ def fit(
     lr: float = PAPER.lr,
     lr_multipliers: Mapping[str, float] = PAPER.lr_multipliers,
     schedule: str = PAPER.schedule,
-    warmup: float = PAPER.warmup,
+    restarts: int = PAPER.restarts,
+    restart_epochs: int = PAPER.restart_epochs,
+    restart_lr: float = PAPER.restart_lr,
     patience: int = PAPER.patience,
     reductions: int = PAPER.reductions,
     seed: int = PAPER.seed,
@@ -77,7 +79,18 @@ def fit(
     finite any more.
     """
     config = TrainingConfig(
-        epochs, batch_size, lr, lr_multipliers, schedule, warmup, patience, reductions, seed, checkpoint_minutes
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        lr_multipliers=lr_multipliers,
+        schedule=schedule,
+        restarts=restarts,
+        restart_epochs=restart_epochs,
+        restart_lr=restart_lr,
+        patience=patience,
+        reductions=reductions,
+        seed=seed,
+        checkpoint_minutes=checkpoint_minutes,
     )
     trainer = Trainer(model, data, config, None if folder is None else Path(folder))
     with nullcontext() if folder is None else locked(folder):

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, use
-from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau, Warmup
+from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
 
 STEPS = 12
 
@@ -252,31 +252,6 @@ def test_a_cosine_goes_from_lr_to_0():
 def test_a_cosine_needs_steps():
     with pytest.raises(ValueError, match=r"^CosineAnnealing: 0 steps, expected at least 1$"):
         CosineAnnealing(optimiser(), 0)
-
-
-# Warm-up
-
-
-def test_in_a_warmup_all_learn_at_the_pace_of_the_slowest_and_what_is_frozen_stays_so():
-    parameters = [Tensor(np.ones(1), requires_grad=True) for _ in range(4)]
-    adam = Adam(parameters, lr=0.5, multipliers=[1.0, 0.25, 0.0, 2.0])
-    schedule, multipliers = Warmup(adam, 2), []
-    for t in range(4):
-        schedule.step(t)
-        multipliers.append(adam.multipliers)
-    assert multipliers == [[0.25, 0.25, 0.0, 0.25]] * 2 + [[1.0, 0.25, 0.0, 2.0]] * 2
-    assert adam.lr == 0.5
-
-
-def test_a_warmup_changes_nothing_where_all_have_one_pace():
-    adam = optimiser()
-    Warmup(adam, 5).step(0)
-    assert adam.multipliers == [1.0]
-
-
-def test_a_warmup_of_less_than_no_steps_is_refused():
-    with pytest.raises(ValueError, match=r"^Warmup: -1 steps, expected at least 0$"):
-        Warmup(optimiser(), -1)
 
 
 # Plateau

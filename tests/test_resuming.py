@@ -76,9 +76,9 @@ def test_a_resumed_run_remembers_the_plateau(tmp_path):
 
 
 def test_a_resumed_cosine_ends_with_the_same_bits(tmp_path):
-    options = {**SHORT, "schedule": "cosine", "warmup": 2, "lr_multipliers": {"features": 0.1}}
+    options = {**SHORT, "schedule": "cosine", "lr_multipliers": {"features": 0.1}}
     fit(Toy(), toy_data(), **options, folder=tmp_path / "straight")
-    data, _ = watch(toy_data(), "train", stopping_after(10))  # in the warm-up
+    data, _ = watch(toy_data(), "train", stopping_after(10))
     with pytest.raises(Interrupted):
         fit(Toy(), data, **options, folder=tmp_path / "broken")
     fit(Toy(), toy_data(), **options, folder=tmp_path / "broken", resume=True)
@@ -87,16 +87,16 @@ def test_a_resumed_cosine_ends_with_the_same_bits(tmp_path):
         fit(Toy(), toy_data(), **{**options, "epochs": 4}, folder=tmp_path / "broken", resume=True)
 
 
-def test_a_run_of_before_there_was_a_warmup_goes_on_without_one(tmp_path):
+def test_a_run_of_before_there_were_restarts_goes_on_without_any(tmp_path):
     fit(Toy(), toy_data(), **SHORT, folder=tmp_path)
     before = checkpoint.read(tmp_path / "checkpoint.h5")
-    del before.training.state["config"]["warmup"]
+    del before.training.state["config"]["restart_lr"]
     checkpoint.write(before, tmp_path / "checkpoint.h5")
     longer = {**SHORT, "epochs": 4}
     assert len(fit(Toy(), toy_data(), **longer, folder=tmp_path, resume=True).history) == 4
     checkpoint.write(before, tmp_path / "checkpoint.h5")
-    with pytest.raises(DataError, match=r"started with warmup = 0.0, and cannot be resumed with 1.0"):
-        fit(Toy(), toy_data(), **longer, warmup=1.0, folder=tmp_path, resume=True)
+    with pytest.raises(DataError, match=r"started with restart_lr = 0.0001, and cannot be resumed with 0.1"):
+        fit(Toy(), toy_data(), **longer, restart_lr=0.1, folder=tmp_path, resume=True)
 
 
 def test_resume_may_train_longer(tmp_path):

@@ -389,11 +389,12 @@ def test_quick_says_everywhere_that_it_is_reduced(place, tmp_path, monkeypatch):
 
 def test_quick_is_two_epochs_of_one_seed_for_every_row(place):
     config = configuration.read(place / "small.toml")
-    slow = replace(config.rows["affine_stn"], training={"epochs": 9, "lr": 0.5})
+    slow = replace(config.rows["affine_stn"], training={"epochs": 9, "lr": 0.5, "restarts": 2})
     training = {**config.training, "lr": 0.25}
     quick = replace(config, training=training, rows={**config.rows, "affine_stn": slow}).quick()
     found = [quick.run(row, 0).training for row in quick.rows]
     assert [(training.epochs, training.lr) for training in found] == [(2, 0.25), (2, 0.5), (2, 0.25)]
+    assert {training.restarts for training in found} == {0}
     assert quick.seeds == (0,) and (quick.data.source, quick.data.images) == ("embedded", 512)
 
 

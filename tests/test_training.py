@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from autodiff import no_grad, ops
-from autodiff.optim import Adam
 from hstn_ref import checkpoint, metrics
 from hstn_ref.config import ConfigError
 from hstn_ref.errors import DataError, FileError
@@ -120,15 +119,6 @@ def test_multipliers_go_by_the_longest_prefix_in_whole_words():
     names = ["a.b.weight", "a.bc.weight", "a.b.c.bias", "d.weight"]
     assert multipliers(names, {"a": 2.0, "a.b": 3.0, "a.b.c": 4.0}) == [3.0, 2.0, 4.0, 1.0]
     assert multipliers(names, {}) == [1.0] * 4
-
-
-def test_a_warmup_of_some_epochs_then_the_multipliers(monkeypatch):
-    """7 steps an epoch: 10 of 1.5 epochs."""
-    paces = []
-    step = Adam.step
-    monkeypatch.setattr(Adam, "step", lambda self: (paces.append(sorted(set(self.multipliers))), step(self)))
-    fit(Toy(), toy_data(), **{**SHORT, "epochs": 2}, warmup=1.5, lr_multipliers={"features": 0.1})
-    assert paces == [[0.1]] * 10 + [[0.1, 1.0]] * 4
 
 
 def test_a_multiplier_of_0_freezes():
@@ -432,8 +422,11 @@ def test_the_best_epoch_is_the_first_of_the_highest_validation_accuracy():
         ({"epochs": 0}, "training.epochs is 0"),
         ({"batch_size": 0}, "training.batch_size is 0"),
         ({"lr": -1.0}, "training.lr is -1.0"),
-        ({"warmup": -1.0}, "training.warmup is -1.0, expected at least 0 epochs"),
-        ({"warmup": float("nan")}, "training.warmup is nan"),
+        ({"restarts": -1}, "training.restarts is -1, expected at least 0"),
+        ({"restarts": 1, "restart_epochs": 0}, "training.restart_epochs is 0"),
+        ({"restart_lr": float("nan")}, "training.restart_lr is nan, expected a positive number"),
+        ({"epochs": 4, "restarts": 2}, "training.epochs is 4, expected more than the 4 of 2 restarts every 2 epochs"),
+        ({"restarts": 1}, "training.restarts is 1, expected 0 for Toy: it has no classifier"),
         ({"lr_multipliers": {"haed": 1.0}}, "no parameter is under 'haed'; did you mean head"),
     ],
 )

@@ -50,8 +50,7 @@ class Adam:
         self.lr, self.eps, self.eps_hat = lr, float(eps), eps_hat  # an np.float64 would promote float32
         self.betas = float(betas[0]), float(betas[1])
         self.t = 0
-        self.m = [np.zeros_like(x.data) for x in self.parameters]
-        self.v = [np.zeros_like(x.data) for x in self.parameters]
+        self.m, self.v = self._zeros(), self._zeros()
 
     def step(self) -> None:
         """One update of every parameter that has a gradient. Raises ValueError if one has another shape."""
@@ -82,6 +81,11 @@ class Adam:
         for x in self.parameters:
             x.grad = None
 
+    def reset(self) -> None:
+        """Forget both moments and the step count, as if no step had been done."""
+        self.t = 0
+        self.m, self.v = self._zeros(), self._zeros()
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint needs to continue: step count, learning rate, both moments."""
         return {"t": self.t, "lr": self.lr, "m": list(self.m), "v": list(self.v)}
@@ -96,6 +100,9 @@ class Adam:
         self.m, self.v = (
             [np.array(a, x.dtype) for a, x in zip(state[name], self.parameters, strict=True)] for name in ("m", "v")
         )
+
+    def _zeros(self) -> list[Any]:
+        return [np.zeros_like(x.data) for x in self.parameters]
 
 
 class CosineAnnealing:
@@ -114,27 +121,6 @@ class CosineAnnealing:
     def step(self, t: int) -> None:
         """To be called before step t of the optimiser, counted from 0."""
         self.optimiser.lr = self.lr / 2 * (1 + math.cos(math.pi * t / self.steps))
-
-
-class Warmup:
-    """Let all parameters learn at the pace of the slowest for T steps, then each at its own.
-
-        multiplier_i(t) = min_j multiplier_j  for t < T,   multiplier_i  from then on       over multipliers above 0
-
-    A part that must learn slowly, but first, is not left behind: a localisation network moves an object to the middle
-    only as long as the classifier cannot do without that. It has no state, and does not touch `lr`.
-    """
-
-    def __init__(self, optimiser: Adam, steps: int):
-        if steps < 0:
-            raise ValueError(f"Warmup: {steps} steps, expected at least 0")
-        self.optimiser, self.steps, self.multipliers = optimiser, steps, list(optimiser.multipliers)
-        pace = min((a for a in self.multipliers if a > 0), default=0.0)
-        self.slow = [min(a, pace) for a in self.multipliers]  # what is frozen stays so
-
-    def step(self, t: int) -> None:
-        """To be called before step t of the optimiser, counted from 0."""
-        self.optimiser.multipliers = self.slow if t < self.steps else self.multipliers
 
 
 class ReduceOnPlateau:

@@ -93,11 +93,13 @@ def height_and_width(ctx: click.Context, parameter: click.Parameter, text: str |
     f"[default: {DEFAULT.schedule}]",
 )
 @click.option(
-    "--warmup",
-    type=float,
-    help="Epochs, at first, in which everything learns at the pace of the smallest multiplier.  "
-    f"[default: {DEFAULT.warmup:g}]",
+    "--restarts",
+    type=int,
+    help="Rounds, at first, in which everything learns at one pace, and after which the classifier begins anew.  "
+    f"[default: {DEFAULT.restarts}]",
 )
+@click.option("--restart-epochs", type=int, help=f"Epochs of such a round.  [default: {DEFAULT.restart_epochs}]")
+@click.option("--restart-lr", type=float, help=f"Learning rate in them.  [default: {DEFAULT.restart_lr:g}]")
 @click.option(
     "--patience",
     type=int,
@@ -137,7 +139,9 @@ def train(
     lr: float | None,
     lr_multipliers: dict[str, Any],
     schedule: str | None,
-    warmup: float | None,
+    restarts: int | None,
+    restart_epochs: int | None,
+    restart_lr: float | None,
     patience: int | None,
     reductions: int | None,
     seed: int | None,
@@ -189,7 +193,9 @@ def train(
         "training.lr": lr,
         "training.lr_multipliers": lr_multipliers,
         "training.schedule": schedule,
-        "training.warmup": warmup,
+        "training.restarts": restarts,
+        "training.restart_epochs": restart_epochs,
+        "training.restart_lr": restart_lr,
         "training.patience": patience,
         "training.reductions": reductions,
         "training.seed": seed,
