@@ -27,8 +27,8 @@ PART = "classifier"
 class Restarts:
     """The first `config.restarts` rounds of a training.
 
-    In each, the learning rate rises evenly to restart_lr over the first half, and is restart_lr for all parameters, but
-    for those that are frozen. Nothing is remembered: what happens before step t follows from t and the seed.
+    In each, the learning rate is restart_lr for all parameters, but for those that are frozen. Nothing is remembered:
+    what happens before step t follows from t and the seed.
     """
 
     def __init__(self, model: Network, optimiser: Adam, config: TrainingConfig, steps: int):
@@ -39,23 +39,21 @@ class Restarts:
                 + (f"it has nothing but a {PART}" if PART in names else f"it has no {PART}")
             )
         self.model, self.optimiser, self.config = model, optimiser, config
-        self.multipliers = list(optimiser.multipliers)
+        self.multipliers = optimiser.multipliers
+        self.even = [float(a > 0) for a in self.multipliers]
         self.round = config.restart_epochs * steps
         self.epochs = config.restarts * config.restart_epochs
         self.steps = config.restarts * self.round
 
     def begin(self, t: int) -> None:
-        """To be called before the forward pass of step t, counted from 0."""
+        """To be called before step t, counted from 0."""
         number, step = divmod(t, self.round)
         if step == 0 and 0 < number <= self.config.restarts:
             self._begin_anew(number)
-        even = [float(a > 0) for a in self.multipliers]
-        self.optimiser.multipliers = even if t < self.steps else self.multipliers
-
-    def step(self, t: int) -> None:
-        """To be called before step t of the optimiser, while t is below `steps`."""
-        risen = (t % self.round + 1) / max(1, self.round // 2)
-        self.optimiser.lr = self.config.restart_lr * min(1.0, risen)
+        if t < self.steps:
+            self.optimiser.lr, self.optimiser.multipliers = self.config.restart_lr, self.even
+        else:
+            self.optimiser.multipliers = self.multipliers
 
     def _begin_anew(self, number: int) -> None:
         """Other first weights for the classifier, and an optimiser that has no past."""

@@ -94,7 +94,8 @@ class Trainer:
     def _step(self, order: np.ndarray) -> int:
         """One batch; returns its number of images."""
         start, B = time.perf_counter(), self.config.batch_size
-        self.restarts.begin(self.epoch * self.steps + self.step)
+        t = self.epoch * self.steps + self.step
+        self.restarts.begin(t)
         batch = self.data.train.batch(order[self.step * B : (self.step + 1) * B], self.epoch)
         self.optimiser.zero_grad()
         with enable_grad(), np.errstate(all="ignore"):  # what overflows is said below, in one sentence
@@ -105,10 +106,7 @@ class Trainer:
                     raise DataError(f"epoch {self.epoch + 1}, step {self.step + 1}: {what} have NaN or infinity")
             raise Diverged(self._divergence(loss))
         loss.backward()
-        t = self.epoch * self.steps + self.step
-        if t < self.restarts.steps:
-            self.restarts.step(t)
-        elif self.config.schedule == "cosine":
+        if self.config.schedule == "cosine" and t >= self.restarts.steps:
             self.annealing.step(t - self.restarts.steps)
         self.optimiser.step()
         self.step += 1
