@@ -7,8 +7,10 @@ import platform
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import hstn_ref
 from hstn_ref.config import ConfigError
@@ -32,6 +34,12 @@ def set_threads(count: int | None) -> int:
 def command() -> str:
     """The command that this process was started with, as one types it."""
     return shlex.join(["hstn", *sys.argv[1:]])
+
+
+def origin(command: str) -> dict[str, Any]:
+    """How a result came about, as JSON values: command, moment, commit, machine."""
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"command": command, "date": moment, "commit": commit(), "machine": describe()}
 
 
 def describe() -> dict[str, str | int]:

@@ -21,7 +21,6 @@ import json
 import shlex
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +137,7 @@ def main() -> None:
             print(network, found[network], flush=True)
         name = "networks.json"
     print(json.dumps(found))
-    content = {
-        "command": shlex.join(["python", *sys.argv]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": machine.commit(),
-        "machine": machine.describe(),
-        "results": found,
-    }
+    content = {**machine.origin(shlex.join(["python", *sys.argv])), "results": found}
     options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / name, (json.dumps(content, indent=1) + "\n").encode())
 

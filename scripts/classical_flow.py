@@ -22,7 +22,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -171,13 +170,10 @@ def main() -> None:
 def origin() -> dict:
     """What is known of how numbers were measured."""
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        **machine.origin(shlex.join(["python", *sys.argv])),
         "threads": {key: os.environ.get(key) for key in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")},
         "cores allowed": len(os.sched_getaffinity(0)),
         "load averages at the end": [round(x, 2) for x in os.getloadavg()],
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": machine.commit(),
-        "machine": machine.describe(),
     }
 
 
