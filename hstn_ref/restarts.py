@@ -11,7 +11,7 @@ everything else afresh (section 4.1 (6)).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,10 +57,9 @@ class Restarts:
 
     def _begin_anew(self, number: int) -> None:
         """Other first weights for the classifier, and an optimiser that has no past."""
-        from hstn_ref.models import build
-
         rng = np.random.default_rng([self.config.seed, number])
-        new = build(self.model.name, dtype=self.model.dtype, rng=rng, **self.model.options).state()
+        made: Any = type(self.model)
+        new = made(dtype=self.model.dtype, rng=rng, **self.model.options).state()
         self.model.load_state({**self.model.state(), **{k: x for k, x in new.items() if k.split(".")[0] == PART}})
         self.optimiser.reset()
         self.optimiser.lr = self.config.lr
