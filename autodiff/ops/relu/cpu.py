@@ -27,10 +27,17 @@ def gradient(gy, x):
 
 @njit(parallel=True, cache=True)
 def _forward(y, x):
-    zero = x.dtype.type(0)
     for piece in prange((x.size + PIECE - 1) // PIECE):
-        for i in range(piece * PIECE, min((piece + 1) * PIECE, x.size)):
-            y[i] = zero if x[i] <= zero else x[i]  # (1)
+        first = np.int64(piece) * PIECE  # prange counts in unsigned ints
+        last = min(first + PIECE, x.size)
+        _forward_of(y[first:last], x[first:last])
+
+
+@njit(cache=True)
+def _forward_of(y, x):  # a function of its own: inside prange, this loop would not become vector instructions
+    zero = x.dtype.type(0)
+    for i in range(y.size):
+        y[i] = zero if x[i] <= zero else x[i]  # (1)
 
 
 @njit(parallel=True, cache=True)
