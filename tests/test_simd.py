@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import llvm, simd, vectors
 
-# (1) and (2) sum at most 50 products of numbers of size 1 to 4.
+# (1) to (3) sum at most 50 products of numbers of size 1 to 4.
 ATOL = {np.float32: 1e-4, np.float64: 1e-12}
 
 registers = pytest.mark.parametrize(
@@ -100,6 +100,26 @@ def test_dot_tile(bits, dtype):
                     expected[3 + F * t + f] += gradients @ x[taps[1 + t] + starts[m] :][:lanes]
         dot(g, 3, y, 6, x, starts, M, taps, 1, count)
         assert_allclose(g, expected, atol=ATOL[dtype])
+
+
+@registers
+def test_multiply_tile(bits, dtype):
+    """Equation (3), added to what is there, and nothing written elsewhere."""
+    rng, lanes, F, V = np.random.default_rng(0), bits // 8 // np.dtype(dtype).itemsize, 4, 3
+
+    @njit
+    def multiply(y, y_at, y_step, w, w_at, w_step, x, x_at, x_step, count, columns):
+        simd.multiply_tile(y, y_at, y_step, w, w_at, w_step, x, x_at, x_step, count, columns, bits, F, V)
+
+    w, x = rng.standard_normal(100).astype(dtype), rng.standard_normal(1200).astype(dtype)
+    for count, columns in [(20, 3), (7, 1), (1, 2), (0, 3)]:
+        y = rng.standard_normal(5 + F * 60).astype(dtype)
+        expected = y.copy()
+        for f in range(F):
+            for p in range(columns * lanes):
+                expected[5 + 60 * f + p] += sum(w[2 + 23 * f + s] * x[9 + 50 * s + p] for s in range(count))
+        multiply(y, 5, 60, w, 2, 23, x, 9, 50, count, columns)
+        assert_allclose(y, expected, atol=ATOL[dtype])
 
 
 @given(left=st.integers(1, 100), most=st.integers(1, 12))

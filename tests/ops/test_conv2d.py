@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, check, grad, use
+from autodiff.llvm import BITS
 from autodiff.ops import conv2d, relu
 from autodiff.ops.conv2d import cpu, layout, parts, reference
 from autodiff.simd import VECTORS
@@ -127,6 +128,8 @@ LAYERS = [
     ((35, 16, 15, 15), (9, 16, 1, 1), (1, 1), ((0, 0), (0, 0))),
     ((37, 17, 15, 15), (8, 17, 1, 1), (1, 1), ((0, 0), (0, 0))),  # channels and pixels that fill no tile
     ((3, 6, 30, 30), (4, 6, 1, 1), (1, 1), ((0, 0), (0, 0))),
+    ((21, 16, 9, 9), (32, 16, 1, 1), (1, 1), ((0, 0), (0, 0))),  # squares of odd numbers: the last pixel apart
+    ((2, 400, 7, 5), (16, 400, 1, 1), (1, 1), ((0, 0), (0, 0))),  # more channels than stay near
     ((2, 64, 31, 30), (70, 64, 3, 3), (1, 1), ((0, 1), (1, 1))),
     ((20, 20, 28, 28), (20, 20, 5, 5), (1, 1), ((0, 0), (0, 0))),
     ((2, 8, 61, 200), (6, 8, 5, 3), (1, 1), ((2, 2), (1, 1))),
@@ -206,6 +209,38 @@ def test_images_of_any_number_of_vectors(size, dtype):
         assert_allclose(y, reference.forward(*arguments), rtol=0, atol=10 * TOLERANCE[dtype], err_msg=str(width))
 
 
+@every_dtype
+@pytest.mark.parametrize("size", [(15, 15), (3, 11), (2, 17)])  # 1 pixel after vectors of 4, 8 and 16, or 2 of 16
+def test_a_last_pixel_apart_has_the_bits_of_the_others(size, dtype):
+    """Many images, whose last pixels are computed together, against each image alone; also for NaN and infinity."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((37, 5, *size)).astype(dtype), rng.standard_normal((32, 5, 1, 1)).astype(dtype)
+    bias, gy = rng.standard_normal(32).astype(dtype), rng.standard_normal((37, 32, *size)).astype(dtype)
+    x[3, 1, -1, -1], x[4, 2, -1, -1], x[5, 0, -1, -2] = np.nan, np.inf, np.nan
+    for rectify in (False, True):
+        options = (1, 1), ((0, 0), (0, 0)), rectify
+        alone = np.concatenate([cpu.forward(x[n : n + 1], weight, bias, *options) for n in range(len(x))])
+        assert_array_equal(cpu.forward(x, weight, bias, *options), alone)
+    weight, options = weight.swapaxes(0, 1).copy(), ((1, 1), ((0, 0), (0, 0)))  # 32 channels of x, 5 of gy
+    together = cpu.gradient_x(gy[:, :5], weight, (37, 32, *size), *options)
+    alone = [cpu.gradient_x(gy[n : n + 1, :5], weight, (1, 32, *size), *options) for n in range(len(gy))]
+    assert_array_equal(together, np.concatenate(alone))
+
+
+@pytest.mark.skipif(BITS != 512, reason="measured with vectors of 16 numbers")
+@pytest.mark.parametrize(
+    "C, K, size, kernel, few, many",  # of images: the most without transforms, the least with them
+    [(32, 32, 13, 3, 1, 2), (64, 128, 12, 3, 1, 2), (128, 128, 10, 3, 8, 16), (20, 20, 12, 5, 1, 2)],
+)
+def test_transforms_are_taken_where_they_pay(C, K, size, kernel, few, many):
+    """Not for few narrow images: their vectors would be half empty, and each filter would meet but one vector."""
+    for N, pays in [(few, False), (many, True), (64, True)]:
+        recipe = cpu._forward_recipe((N, C, size, size), (K, C, kernel, kernel), (1, 1), ((0, 0), (0, 0)), 4)
+        assert bool(recipe.plan.tile) == pays
+    wide = cpu._forward_recipe((1, C, 29, 29), (K, C, kernel, kernel), (1, 1), ((0, 0), (0, 0)), 4)
+    assert wide.plan.tile
+
+
 @every_voice
 @every_dtype
 @given(st.data())
@@ -238,6 +273,7 @@ def test_rectify_is_relu_to_the_bit(voice, dtype, data):
     [
         ((5, 6, 21, 20), (7, 6, 3, 3), (2, 2), ((1, 1), (0, 1))),
         ((45, 7, 12, 14), (9, 7, 3, 5), (1, 1), ((1, 0), (2, 3))),  # images abreast
+        ((21, 16, 9, 9), (32, 16, 1, 1), (1, 1), ((0, 0), (0, 0))),  # one pixel, the last apart
     ],
 )
 def test_the_same_bits_at_any_number_of_threads(x_shape, weight_shape, stride, padding):

@@ -30,7 +30,7 @@ from ...vectors import sum_of
 from . import filters, layout, reference, winograd
 from .parts import count, total
 from .planes import gather, gather_phases, gather_vectors, scatter, scatter_phases, scratch
-from .pointwise import dot_channels, mix_channels
+from .pointwise import BLOCK, dot_channels, mix_channels
 
 NEAR = 1536  # pixels of a block of (3): those of one tile's gradients stay in the first-level cache
 NARROW = 16  # columns of results up to which it is faster to transform images abreast, with 8 lanes and with 16
@@ -100,12 +100,12 @@ def _adjoint_recipe(y_shape, x_shape, weight_shape, stride, padding, itemsize):
 
 def _recipe(axes, x_shape, y_shape, weight_shape, itemsize, **places):
     K = y_shape[1]
-    few = K <= FEW_FILTERS and not axes[0].tile  # a tile of FILTERS would mostly multiply by zero
-    block = FEW_FILTERS if few else FILTERS
-    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, block, K % FILTERS == 0)
     plain = all((axis.step_in, axis.step_out, axis.low, axis.reach) == (1, 1, 0, 1) for axis in axes)
-    whole = all(axis.lattice == axis.size_in for axis in axes) and K % FILTERS == 0
-    direct = plain and whole and not plan.tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
+    whole = all(axis.lattice == axis.size_in for axis in axes) and K % BLOCK == 0
+    direct = plain and whole and not axes[0].tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
+    few = K <= FEW_FILTERS and not axes[0].tile  # a tile of FILTERS would mostly multiply by zero
+    block = BLOCK if direct else FEW_FILTERS if few else FILTERS
+    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, block, K % FILTERS == 0)
     return Recipe(tuple(y_shape), plan, filters.order(*axes, weight_shape, block, **places), direct)
 
 
@@ -117,7 +117,7 @@ def _correlation(x, weight, bias, recipe, rectify):
     floor = x.dtype.type(0 if rectify else -np.inf)
     x, x_shape, x_step = images_of(x)
     if direct:
-        mix_channels(y, x, x_shape, x_step, packed, bias, floor)
+        mix_channels(y, x, x_shape, x_step, packed, filters.matrix(weight, order), bias, floor)
     else:
         correlate = _finish if plan.targets.size else _correlate if order.block == FILTERS else _correlate_few
         correlate(y, x, x_shape, x_step, packed, bias, floor, plan)
@@ -128,10 +128,19 @@ def _forward_axes(x_shape, y_shape, weight_shape, stride, padding, itemsize):
     rows, cols = _axes(layout.forward_axis, x_shape, y_shape, weight_shape, stride, padding)
     lanes = BYTES // itemsize
     if stride == (1, 1) and min(weight_shape[:2]) >= FEW and winograd.saves(weight_shape[2], y_shape[2]):
-        rows = layout.winograd_axis(x_shape[2], y_shape[2], weight_shape[2], padding[0][0])
+        tiles, places = layout.winograd_axis(x_shape[2], y_shape[2], weight_shape[2], padding[0][0]), cols
         if cols.lattice <= NARROW and 5 * x_shape[0] >= 4 * _whole(x_shape[0], lanes):  # few lanes are left empty
-            cols = layout.abreast_axis(cols, lanes)
+            places = layout.abreast_axis(cols, lanes)
+        few, many = (_effort(axes, x_shape, y_shape[1], itemsize) for axes in ((tiles, places), (rows, cols)))
+        if 4 * few <= 3 * many:  # what is left pays for the transforms
+            return tiles, places
     return rows, cols
+
+
+def _effort(axes, x_shape, K, itemsize):
+    """How many vectors of products (1) takes, for each filter: a tile of one vector takes as long as one of two."""
+    plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, straight=K % FILTERS == 0)
+    return plan.blocks * max(plan.vectors, 2) * plan.taps.size
 
 
 def _axes(axis, x_shape, y_shape, weight_shape, stride, padding):

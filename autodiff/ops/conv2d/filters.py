@@ -72,6 +72,12 @@ def packed(weight: np.ndarray, order: Order) -> np.ndarray:
     return kept.packed
 
 
+def matrix(weight: np.ndarray, order: Order) -> np.ndarray:
+    """The numbers of an array of 1x1 filters as (C, K)."""
+    K, C = order.shape[:2]
+    return weight.reshape(C, K) if order.steps[0] == 1 else weight.reshape(K, C).T
+
+
 def _packed(flat, order):
     K, C = order.shape[:2]
     packed = np.empty(order.groups[-1] * C * -(-K // order.block) * order.block, flat.dtype)

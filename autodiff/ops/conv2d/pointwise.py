@@ -1,8 +1,8 @@
 """1x1 convolutions: each pixel meets itself alone, so the channels of an image are planes as they lie in memory.
 
-An image and its result are read and written once and are larger than the first-level cache, and for each number there
-is less to do than in other convolutions. So while a few vectors of pixels are computed, those that come next, of all
-channels, and the room for their results are fetched.
+A convolution and its gradients are then products of two matrices for each image, and what is left to choose is which
+numbers stay in the first-level cache while they meet all the others. While a few vectors of pixels are computed, the
+next ones, of all channels, and the room for their results are fetched.
 """
 
 from functools import lru_cache
@@ -12,110 +12,135 @@ from numba import njit, prange
 
 from ...llvm import BITS, BYTES
 from ...memory import images_of
-from ...simd import FILTERS, VECTORS, correlate_tile_and_finish, dot_tile, prefetch_rows, tile_width
-from ...vectors import copy_vector
+from ...simd import LINE, REGISTERS, correlate_tile_and_finish, multiply_tile, prefetch_rows, tile_width
+from ...vectors import transpose
 from .parts import count, total
 
-NEAR = 2 * VECTORS  # channels that meet all gradients before the next do: they stay in the first-level cache
-TOGETHER = 512  # pixels, of a few small images, whose products are added up in registers
+# Filters and vectors of a tile: few vectors, because most of them lie in two cache lines.
+BLOCK, WIDE = (8, 3) if REGISTERS == 32 else (4, 3)
+NEAR = 40 << 10  # bytes of pixels, with all their channels, that meet all filters before the next do
+MANY = 16  # images from which it pays to compute the last pixel apart
 
 
-def mix_channels(y, x, x_shape, x_step, weight, bias, floor):
-    """y = max(weight x + bias, floor) for every pixel, with the filters in the order of tiles."""
-    _mix(y.reshape(len(y), -1), x, x_step, weight, bias, floor, *_places(x_shape, x.itemsize))
+def mix_channels(y, x, x_shape, x_step, weight, matrix, bias, floor):
+    """y = max(weight x + bias, floor) for every pixel.
+
+    `weight` has the filters in the order of tiles, `matrix` the same numbers as (C, K).
+    """
+    starts, taps = _places(x_shape, x.itemsize)
+    vectors, apart = _division(x_shape, len(bias), x.itemsize)
+    matrix = np.ascontiguousarray(matrix if apart else matrix[:0]).reshape(-1)
+    _mix(y.reshape(len(y), -1), x, x_step, weight, matrix, bias, floor, starts[:vectors], taps, apart)
 
 
 @lru_cache(maxsize=64)
 def _places(x_shape, itemsize):
-    """Where the vectors and the channels of an image begin."""
+    """Where the vectors and the channels of an image begin. The last vector may overlap the one before."""
     _, C, H, W = x_shape
-    starts = [*range(0, H * W - BYTES // itemsize, BYTES // itemsize), H * W - BYTES // itemsize]
-    return np.array(starts), np.arange(C) * H * W
+    lanes = BYTES // itemsize
+    return np.array([*range(0, H * W - lanes, lanes), H * W - lanes]), np.arange(C) * H * W
+
+
+def _division(x_shape, K, itemsize):
+    """How many vectors of pixels are computed, and how many pixels after them.
+
+    A square of an odd number is one more than a multiple of 8: a vector for the last pixel would mostly repeat others.
+    With few images it would take longer to bring the filters into their order.
+    """
+    N, _, H, W = x_shape
+    lanes = BYTES // itemsize
+    vectors, rest = divmod(H * W, lanes)
+    few = N >= MANY and K % lanes == 0 and 8 * rest <= lanes
+    return (vectors, rest) if few else (vectors + (rest > 0), 0)
 
 
 @njit(parallel=True, cache=True)
-def _mix(y, x, x_step, weight, bias, floor, starts, taps):
+def _mix(y, x, x_step, weight, matrix, bias, floor, starts, taps, apart):
+    N, C, plane = y.shape[0], taps.size, y.shape[1] // bias.size
+    images = BLOCK if apart else 1
+    for group in prange((N + images - 1) // images):
+        first = np.int64(group) * images  # prange counts in unsigned ints
+        for n in range(first, min(first + images, N)):
+            _mix_image(y, n, x, x_step, weight, bias, floor, starts, taps)
+        for p in range(plane - apart, plane):
+            _mix_pixel(y, first, p, plane, x, x_step, C, matrix, bias, floor)
+
+
+@njit(cache=True)
+def _mix_image(y, n, x, x_step, weight, bias, floor, starts, taps):
     C, K, plane = taps.size, bias.size, y.shape[1] // bias.size
-    vectors = starts.size
-    pairs = (C * FILTERS + 2 * K - 1) // (2 * K)  # of channels, for each tile: all of them in one round of k
-    for n in prange(y.shape[0]):
-        n = np.int64(n)
-        image, result, after = x[n * x_step :], y[n], min(n + 1, y.shape[0] - 1)
-        x_after, y_after = x[after * x_step :], y[after]
-        m = 0
-        while m < vectors:
-            columns = tile_width(vectors - m, VECTORS)
-            ahead = m + columns
-            x_next, y_next, start = x_after, y_after, np.int64(0)
-            if ahead < vectors:
-                x_next, y_next, start = image, result, starts[ahead]
-            c = 0
-            for k in range(0, K, FILTERS):
-                prefetch_rows(y_next, k * plane + start, plane, 1, BITS, FILTERS, VECTORS)
-                for _ in range(pairs):
-                    prefetch_rows(x_next, c * plane + start, plane, 0, BITS, 2, VECTORS)
-                    c += 2
-                correlate_tile_and_finish(
-                    result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
-                    starts, bias, k, floor, columns, BITS, FILTERS, VECTORS,
-                )  # fmt: skip
-            m = ahead
+    vectors, lanes = starts.size, BYTES // x.itemsize
+    most = max(1, min(WIDE, (NEAR // (C * x.itemsize) - LINE // x.itemsize) // lanes))
+    image, result, m = x[n * x_step :], y[n], 0
+    while m < vectors:
+        columns = tile_width(vectors - m, most)
+        i, ahead = (n, m + columns) if m + columns < vectors else (min(n + 1, len(y) - 1), 0)
+        for k in range(0, K, BLOCK):
+            prefetch_rows(y[i], k * plane + starts[ahead], plane, 1, BITS, BLOCK, WIDE)
+            for c in range(k * C // K, (k + BLOCK) * C // K):
+                prefetch_rows(x, i * x_step + c * plane + starts[ahead], plane, 0, BITS, 1, WIDE)
+            correlate_tile_and_finish(
+                result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
+                starts, bias, k, floor, columns, BITS, BLOCK, WIDE,
+            )  # fmt: skip
+        m += columns
+
+
+@njit(cache=True)
+def _mix_pixel(y, first, p, plane, x, x_step, C, matrix, bias, floor):
+    """Pixel p alone of the images from `first` on, as many as a tile has filters: here the filters are the lanes."""
+    N, K, lanes = y.shape[0], bias.size, BYTES // x.itemsize
+    channels, sums = np.empty(BLOCK * C, x.dtype), np.zeros(BLOCK * K, x.dtype)
+    for i in range(BLOCK):
+        at = min(first + i, N - 1) * x_step + p
+        for c in range(C):
+            channels[i * C + c] = x[at + c * plane]
+    k = 0
+    while k < K // lanes:
+        columns = tile_width(K // lanes - k, WIDE)
+        multiply_tile(
+            sums, k * lanes, K, channels, 0, C, matrix, k * lanes, K, C, columns, BITS, BLOCK, WIDE
+        )  # fmt: skip
+        k += columns
+    for i in range(min(BLOCK, N - first)):
+        result = y[first + i]
+        for k in range(K):
+            total = sums[i * K + k] + bias[k]
+            result[k * plane + p] = floor if total < floor else total
 
 
 def dot_channels(gy, x):
     """The gradient to the filters, (K, C, 1, 1): gy times x, summed over images and pixels."""
     K, C = gy.shape[1], x.shape[1]
-    parts = np.empty((min(count(K * C), len(x)), K * C + BYTES // x.itemsize), x.dtype)
+    lanes = BYTES // x.itemsize
+    padded = -(-C // lanes) * lanes  # whole vectors of channels
+    parts = np.empty((min(count(K * padded), len(x)), K * padded), x.dtype)
     gy, _, gy_step = images_of(gy)
     x, (N, _, H, W), x_step = images_of(x)
     _dots(parts, gy, gy_step, x, x_step, N, K, C, H * W)
-    gw = total(parts)[: K * C].reshape(-1, C, FILTERS).swapaxes(1, 2)
-    return np.ascontiguousarray(gw).reshape(K, C, 1, 1)
+    return np.ascontiguousarray(total(parts).reshape(K, padded)[:, :C]).reshape(K, C, 1, 1)
 
 
 @njit(parallel=True, cache=True)
 def _dots(parts, gy, gy_step, x, x_step, N, K, C, plane):
+    """With the channels of x side by side, one pixel after the other, each tile is a product of two matrices."""
     lanes, pieces = BYTES // x.itemsize, parts.shape[0]
-    vectors, together = (plane + lanes - 1) // lanes, max(1, TOGETHER // plane)
-    starts = np.empty(together * vectors, np.int64)
-    for m in range(starts.size):
-        starts[m] = m // vectors * x_step + min(m % vectors * lanes, plane - lanes)
-    taps = np.arange(C) * plane
+    padded = parts.shape[1] // K
+    near = tile_width(plane, max(1, NEAR // (padded * x.itemsize)))
     for piece in prange(pieces):
         piece = np.int64(piece)
-        gw, gradients = parts[piece], np.empty(together * vectors * K * lanes, x.dtype)
+        gw, channels = parts[piece], np.zeros(near * padded, x.dtype)
         gw[:] = 0
-        end = (piece + 1) * N // pieces
-        for n in range(piece * N // pieces, end, together):
-            images = min(together, end - n)
-            _gather(gradients, gy, n * gy_step, gy_step, images, K, plane, vectors, lanes)
-            pixels, M = x[n * x_step :], images * vectors
-            for near in range(0, C, NEAR):
-                for k in range(0, K, FILTERS):
-                    c, stop = near, min(near + NEAR, C)
-                    while c < stop:
-                        columns = tile_width(stop - c, VECTORS)
-                        dot_tile(
-                            gw, k * C + c * FILTERS, gradients, k * M * lanes, pixels, starts, M, taps, c,
-                            columns, BITS, FILTERS, VECTORS,
+        for n in range(piece * N // pieces, (piece + 1) * N // pieces):
+            for p in range(0, plane, near):
+                pixels = min(near, plane - p)
+                transpose(channels, 0, padded, x, n * x_step + p, plane, C, pixels)
+                for k in range(0, K, BLOCK):
+                    c = 0
+                    while c < padded // lanes:
+                        columns = tile_width(padded // lanes - c, WIDE)
+                        multiply_tile(
+                            gw, k * padded + c * lanes, padded, gy, n * gy_step + k * plane + p, plane,
+                            channels, c * lanes, padded, pixels, columns, BITS, BLOCK, WIDE,
                         )  # fmt: skip
                         c += columns
-
-
-@njit(cache=True)
-def _gather(gradients, gy, at, gy_step, images, K, plane, vectors, lanes):
-    """The vectors of a few images of gy in the order of tiles: [filter block][image, m][filter][lane].
-
-    The last vector of a channel overlaps the one before; what both hold is zero there.
-    """
-    zero, least, twice = gy.dtype.type(0), gy.dtype.type(-np.inf), vectors * lanes - plane
-    to = 0
-    for block in range(0, K, FILTERS):
-        for i in range(images):
-            for m in range(vectors):
-                for k in range(block, block + FILTERS):
-                    pixel = min(m * lanes, plane - lanes)
-                    copy_vector(gradients, to, gy, at + i * gy_step + k * plane + pixel, zero, least, BITS)
-                    if m == vectors - 1:
-                        gradients[to : to + twice] = zero
-                    to += lanes
