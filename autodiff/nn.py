@@ -114,7 +114,11 @@ def _named(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 class Sequential(Module):
-    """Modules one after the other. Raises TypeError for a layer that is none."""
+    """Modules one after the other. Raises TypeError for a layer that is none.
+
+    What a ReLU does is done by the convolution or the pooling before it, if there is one, in the same pass over the
+    memory: the same numbers, to the bit.
+    """
 
     def __init__(self, *layers: Module):
         for i, layer in enumerate(layers):
@@ -128,8 +132,13 @@ class Sequential(Module):
         yield from ((name, child) for name, child in super().children() if name.partition(".")[0] != "layers")
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = layer(x)
+        rectified = False
+        for layer, following in zip(self.layers, [*self.layers[1:], None], strict=True):
+            if rectified:
+                rectified = False
+                continue
+            rectified = type(following) is ReLU and type(layer) in (Conv2d, ConvTranspose2d, MaxPool2d)
+            x = layer(x, rectify=True) if rectified else layer(x)
         return x
 
 
@@ -218,8 +227,8 @@ class MaxPool2d(Module):
     def __init__(self, size: int):
         self.size = size
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.max_pool2d(x, self.size)
+    def forward(self, x: Tensor, rectify: bool = False) -> Tensor:
+        return ops.max_pool2d(x, self.size, rectify=rectify)
 
 
 class ReLU(Module):

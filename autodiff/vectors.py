@@ -254,19 +254,19 @@ def array_at(address, first, count, like):
 
 
 @intrinsic(prefer_literal=True)
-def argmax_2x2_vector(typing_context, y, positions, at, x, upper, lower, start, width, bits):
-    """The largest number of each of a vector of neighbouring 2 x 2 windows, and where it lies.
+def argmax_2x2_vector(typing_context, y, positions, at, x, upper, lower, start, width, floor, bits):
+    """The largest number of each of a vector of neighbouring 2 x 2 windows, at least `floor`, and where it lies.
 
     Window `lane` holds x[upper + 2 lane], x[upper + 2 lane + 1] and likewise from `lower`; the positions of the four
     are start + 2 lane, + 1, + width, + width + 1. Of equal numbers the first wins; a NaN wins over numbers.
     """
     i64 = types.int64
-    signature = types.void(y, positions, i64, x, i64, i64, i64, i64, bits)
+    signature = types.void(y, positions, i64, x, i64, i64, i64, i64, x.dtype, bits)
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
         y_, positions_, x_ = (emit.pointer(i) for i in (0, 1, 3))
-        _, _, at_, _, upper_, lower_, start_, width_, _ = args
+        _, _, at_, _, upper_, lower_, start_, width_, floor_, _ = args
         i32 = ir.IntType(32)
         integers = ir.VectorType(i32, emit.lanes)
 
@@ -288,7 +288,7 @@ def argmax_2x2_vector(typing_context, y, positions, at, x, upper, lower, start, 
         first = builder.add(broadcast(start_), steps)
         best = row(upper_, first)
         value, position = winner(row(lower_, builder.add(first, broadcast(width_))), best)
-        emit.store(value, y_, at_)
+        emit.store(emit.at_least(value, emit.broadcast(floor_)), y_, at_)
         place = builder.bitcast(builder.gep(positions_, [at_]), integers.as_pointer())
         builder.store(position, place, align=4)
         return context.get_dummy_value()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from autodiff import Tensor, nn, ops
+from autodiff import Tensor, grad, nn, ops
 from autodiff.optim import Adam
 
 DTYPES = (np.float32, np.float64)
@@ -97,6 +97,23 @@ def test_flatten_relu_sequential():
     x = np.arange(-12.0, 12.0).reshape(2, 3, 2, 2)
     y = nn.Sequential(nn.Flatten(), nn.ReLU())(Tensor(x))
     assert_array_equal(y.data, np.maximum(x.reshape(2, 12), 0))
+
+
+def test_a_relu_in_the_pass_before_it():
+    """Layer by layer and in one pass: the same numbers and gradients, to the bit."""
+    r = rng()
+    layers = [nn.Conv2d(1, 3, 3, rng=r), nn.ReLU(), nn.ConvTranspose2d(3, 4, 2, rng=r), nn.ReLU(), nn.MaxPool2d(2)]
+    layers += [nn.ReLU(), nn.ReLU(), nn.Conv2d(4, 6, 2, rng=r), nn.Dropout(0.0, r), nn.ReLU()]
+    x = Tensor(rng().standard_normal((2, 1, 9, 8)).astype(np.float32), requires_grad=True)
+    together = nn.Sequential(*layers)(x)
+    apart = x
+    for layer in layers:
+        apart = layer(apart)
+    assert_array_equal(together.data, apart.data)
+    assert 0 < (together.data > 0).mean() < 1
+    variables = [x, *nn.Sequential(*layers).parameters()]
+    for a, b in zip(grad(together.sum(), variables), grad(apart.sum(), variables), strict=True):
+        assert_array_equal(a.data, b.data)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

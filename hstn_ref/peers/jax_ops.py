@@ -156,10 +156,11 @@ def conv_transpose2d(x, weight, bias=None, *, stride=1, padding=0, output_paddin
     return _finish(y, bias, rectify)
 
 
-def max_pool2d(x, size, *, stride=None, padding=0):
+def max_pool2d(x, size, *, stride=None, padding=0, rectify=False):
     steps = _pair(size if stride is None else stride)
     pads = [(0, 0), (0, 0), *_pads(padding)]
-    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, *_pair(size)), (1, 1, *steps), pads)
+    y = lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, *_pair(size)), (1, 1, *steps), pads)
+    return _finish(y, None, rectify)
 
 
 def bilinear_sample(image, motion, *, border="zeros", derivative=(0, 0)):

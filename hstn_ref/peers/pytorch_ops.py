@@ -156,11 +156,13 @@ def conv_transpose2d(x, weight, bias=None, *, stride=1, padding=0, output_paddin
     return F.relu(y) if rectify else y
 
 
-def max_pool2d(x, size, *, stride=None, padding=0):
+def max_pool2d(x, size, *, stride=None, padding=0, rectify=False):
     pads = _pads(padding)
     if _symmetric(pads):
-        return F.max_pool2d(x, size, stride, [before for before, _ in pads])
-    return F.max_pool2d(F.pad(x, [*pads[1], *pads[0]], value=-torch.inf), size, stride)  # it pads both sides alike
+        y = F.max_pool2d(x, size, stride, [before for before, _ in pads])
+    else:  # F.max_pool2d pads both sides alike
+        y = F.max_pool2d(F.pad(x, [*pads[1], *pads[0]], value=-torch.inf), size, stride)
+    return F.relu(y) if rectify else y
 
 
 def bilinear_sample(image, motion, *, border="zeros", derivative=(0, 0)):

@@ -257,6 +257,8 @@ def _pooling() -> Iterator[Case]:
             return ops.max_pool2d(x, size, **options)
 
         yield _case(f"max_pool2d: size {size}{text}", pooled, distinct(2, 3, 7, 8))
+    rectified = "max_pool2d: size 2, rectified"
+    yield _case(rectified, lambda ops, x: ops.max_pool2d(x - 0.803, 2, rectify=True), distinct(2, 3, 7, 8))
 
 
 def _sampling() -> Iterator[Case]:

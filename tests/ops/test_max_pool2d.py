@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import maximum_filter
 
 from autodiff import Tensor, check, grad, use
+from autodiff.ops import relu
 from autodiff.ops.max_pool2d import cpu, max_pool2d, reference
 
 from ..arrays import LAYOUTS, laid_out
@@ -86,6 +87,26 @@ def test_argmax_is_the_definition(voice, dtype, data):
 @every_voice
 @every_dtype
 @given(st.data())
+def test_rectify_is_relu_to_the_bit(voice, dtype, data):
+    """And so are the gradients."""
+    x, size, stride, padding = data.draw(problems(dtype))
+    with use(voice):
+        results = []
+        for rectify in (False, True):
+            t = Tensor(x, requires_grad=True)
+            y = max_pool2d(t, size, stride=stride, padding=padding, rectify=rectify)
+            y = y if rectify else relu(y)
+            gy = np.arange(1, 1 + y.data.size, dtype=dtype).reshape(y.shape)
+            results.append((y.data, grad(y, t, gy).data))
+    for apart, together in zip(*results, strict=True):
+        assert_array_equal(apart, together)
+    expected = definition(x, size, stride, padding)[1]
+    assert_array_equal(results[1][0], np.where(expected < 0, 0, expected))
+
+
+@every_voice
+@every_dtype
+@given(st.data())
 def test_scatter_is_the_adjoint_of_gather(voice, dtype, data):
     """With small integers both sides are exact, in every dtype and any order of addition."""
     plane, *options = data.draw(windows())
@@ -108,15 +129,21 @@ def test_scatter_is_the_adjoint_of_gather(voice, dtype, data):
 def test_gradients(voice, problem):
     plane, size, stride, padding = problem
     x = distinct((2, 2, *plane))
+    middle = float(np.median(x)) + 0.02
 
     def fun(x):
         y = max_pool2d(x, size, stride=stride, padding=padding)
         return y * y * 0.1
 
+    def rectified(x):
+        y = max_pool2d(x - middle, size, stride=stride, padding=padding, rectify=True)
+        return y * y * 0.1
+
     with use(voice):
-        check.vjp(fun, x)
-        check.adjoint(fun, x)
-        check.second_order(fun, x)
+        for function in (fun, rectified):
+            check.vjp(function, x)
+            check.adjoint(function, x)
+            check.second_order(function, x)
 
 
 @every_voice

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ... import backend, kinks
 from ...tensor import Array, Tensor, as_tensor, check_dtypes, record
 from ..conv2d import normal_options, normal_pair
+from ..relu import rectified
 
 Pair = int | tuple[int, int]
 
@@ -15,6 +16,7 @@ def max_pool2d(
     *,
     stride: Pair | None = None,
     padding: str | Pair | tuple[tuple[int, int], tuple[int, int]] = 0,
+    rectify: bool = False,
 ) -> Tensor:
     """The maximum over windows of `size` pixels, `stride` apart: equation (1).
 
@@ -24,7 +26,8 @@ def max_pool2d(
     is an int, a pair (rows, columns), ((top, bottom), (left, right)) or, for stride 1, "same", a result of the images'
     size as in conv2d; it counts as -inf and never wins.
     Rows and columns that fill no window are left out. Of equal pixels the first in row-major order of the
-    window wins and gets the gradient; a NaN in a window is its maximum.
+    window wins and gets the gradient; a NaN in a window is its maximum. With `rectify` the result is relu(y), to the
+    bit, in the same pass over the memory.
 
     Raises ValueError for shapes and options that do not fit, TypeError for a non-floating dtype.
     """
@@ -42,9 +45,10 @@ def max_pool2d(
     if x.shape[2] + top + bottom < size[0] or x.shape[3] + left + right < size[1]:
         raise ValueError(f"max_pool2d: images {x.shape} with padding {pads} are smaller than the window {size}")
     kernels = backend.choose(__name__, x.data)
-    positions, y = kernels.argmax(x.data, size, stride, pads)
+    positions, maxima = kernels.argmax(x.data, size, stride, pads, rectify)
     kinks.note("tie in max_pool2d", lambda: positions)
-    return record(y, (x, lambda gy: _scatter(gy, positions, x.shape[2:])))
+    y = record(maxima, (x, lambda gy: _scatter(gy, positions, x.shape[2:])))
+    return rectified(y) if rectify else y
 
 
 def _gather(x: Tensor, positions: Array) -> Tensor:

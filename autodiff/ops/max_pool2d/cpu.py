@@ -11,16 +11,19 @@ from ...llvm import BITS, BYTES
 from ...vectors import HALF, argmax_2x2_vector
 from . import reference
 
+FEW = 1 << 15  # pixels that one thread reads as fast as several
 
-def argmax(x, size, stride, padding):
+
+def argmax(x, size, stride, padding, rectify=False):
     x = np.ascontiguousarray(x)
     positions = np.empty((*x.shape[:2], *reference.out_shape(x.shape[2:], size, stride, padding)), np.int32)
     y = np.empty(positions.shape, x.dtype)
+    floor = x.dtype.type(0 if rectify else -np.inf)
     if size == stride == (2, 2) and padding == ((0, 0), (0, 0)):
-        _argmax_2x2(x, positions, y)
+        _argmax_2x2(x, floor, positions, y)
     else:
         (top, _), (left, _) = padding
-        _argmax(x, *size, *stride, top, left, positions, y)
+        _argmax(x, *size, *stride, top, left, floor, positions, y)
     return positions, y
 
 
@@ -33,15 +36,15 @@ def scatter(g, positions, plane_shape):
 
 
 @njit(parallel=True, cache=True)
-def _argmax(x, U, V, s, t, top, left, positions, y):
+def _argmax(x, U, V, s, t, top, left, floor, positions, y):
     N, C = x.shape[:2]
     for nc in prange(N * C):
         n, c = nc // C, nc % C
-        _argmax_plane(x[n, c], U, V, s, t, top, left, positions[n, c], y[n, c])
+        _argmax_plane(x[n, c], U, V, s, t, top, left, floor, positions[n, c], y[n, c])
 
 
 @njit(cache=True)
-def _argmax_plane(x, U, V, s, t, top, left, positions, y):
+def _argmax_plane(x, U, V, s, t, top, left, floor, positions, y):
     (H, W), (I, J) = x.shape, y.shape
     for i in range(I):
         for j in range(J):
@@ -51,30 +54,38 @@ def _argmax_plane(x, U, V, s, t, top, left, positions, y):
                 for w in range(w0, min(t * j - left + V, W)):
                     if _wins(x[h, w], best):
                         best, position = x[h, w], h * W + w
-            y[i, j], positions[i, j] = best, position  # (1)
+            y[i, j], positions[i, j] = floor if best < floor else best, position  # (1)
 
 
 @njit(parallel=True, cache=True)
-def _argmax_2x2(x, positions, y):
+def _argmax_2x2(x, floor, positions, y):
     N, C, H, W = x.shape
     _, _, I, J = y.shape
     x, positions, y = x.ravel(), positions.ravel(), y.ravel()
-    lanes = BYTES // x.itemsize
+    if x.size <= FEW:  # to call the threads would take longer
+        for nc in range(N * C):
+            _argmax_2x2_plane(x, H, W, floor, positions, y, I, J, nc)
+        return
     for nc in prange(N * C):
-        nc = np.int64(nc)  # prange counts in unsigned ints
-        for i in range(I):
-            at, upper, start = (nc * I + i) * J, (nc * H + 2 * i) * W, 2 * i * W
-            lower = upper + W
-            if J >= lanes:
-                for j in range(0, J, lanes):
-                    k = min(j, J - lanes)  # the last vector overlaps the one before
-                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, BITS)
-            elif J >= lanes // 2:
-                for k in (0, J - lanes // 2):
-                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, HALF)
-            else:
-                for k in range(J):
-                    argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, 1)
+        _argmax_2x2_plane(x, H, W, floor, positions, y, I, J, np.int64(nc))  # prange counts in unsigned ints
+
+
+@njit(cache=True)
+def _argmax_2x2_plane(x, H, W, floor, positions, y, I, J, nc):
+    lanes = BYTES // x.itemsize
+    for i in range(I):
+        at, upper, start = (nc * I + i) * J, (nc * H + 2 * i) * W, 2 * i * W
+        lower = upper + W
+        if J >= lanes:
+            for j in range(0, J, lanes):
+                k = min(j, J - lanes)  # the last vector overlaps the one before
+                argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, floor, BITS)
+        elif J >= lanes // 2:
+            for k in (0, J - lanes // 2):
+                argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, floor, HALF)
+        else:
+            for k in range(J):
+                argmax_2x2_vector(y, positions, at + k, x, upper + 2 * k, lower + 2 * k, start + 2 * k, W, floor, 1)
 
 
 @njit(cache=True)

@@ -11,6 +11,8 @@ Padding never wins, not even over -inf. Every window must hold a pixel, so paddi
 Of equal pixels the first of the window in row-major order wins; a NaN wins over numbers, the first NaN over
 later ones.
 
+A layer often goes on with relu, so (1) takes `rectify`: negative maxima become 0 before they are stored.
+
 Between ties the positions do not change with x. Max-pooling is then a gather, linear in x, and its adjoint
 adds each gradient to where its maximum came from; windows may overlap, so a pixel may get several:
 
@@ -23,8 +25,8 @@ adds each gradient to where its maximum came from; windows may overlap, so a pix
 import numpy as np
 
 
-def argmax(x, size, stride, padding):
-    """positions and y of equation (1)."""
+def argmax(x, size, stride, padding, rectify=False):
+    """positions and y of equation (1), or relu(y)."""
     I, J = out_shape(x.shape[2:], size, stride, padding)
     plane = np.arange(x.shape[2] * x.shape[3], dtype=np.int32).reshape(x.shape[2:])
     x_padded = np.pad(x, ((0, 0), (0, 0), *padding))
@@ -38,7 +40,7 @@ def argmax(x, size, stride, padding):
         wins = larger & (position >= 0)
         y = np.where(wins, pixel, y)  # (1)
         positions = np.where(wins, position, positions)
-    return positions, y
+    return positions, np.maximum(y, 0) if rectify else y
 
 
 def gather(x, positions):

@@ -27,6 +27,9 @@ def gradient(gy, x):
 
 @njit(parallel=True, cache=True)
 def _forward(y, x):
+    if x.size <= PIECE:  # to call the threads would take longer
+        _forward_of(y, x)
+        return
     for piece in prange((x.size + PIECE - 1) // PIECE):
         first = np.int64(piece) * PIECE  # prange counts in unsigned ints
         last = min(first + PIECE, x.size)
