@@ -132,7 +132,7 @@ class Sequential(Module):
         yield from ((name, child) for name, child in super().children() if name.partition(".")[0] != "layers")
 
     def forward(self, x: Tensor) -> Tensor:
-        rectified = False
+        rectified = False  # whether the layer before has done what this one, a ReLU, does
         for layer, following in zip(self.layers, [*self.layers[1:], None], strict=True):
             if rectified:
                 rectified = False

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from autodiff import Tensor, check, grad, use
-from autodiff.llvm import BITS
 from autodiff.ops import conv2d, relu
 from autodiff.ops.conv2d import cpu, layout, parts, reference
 from autodiff.simd import VECTORS
@@ -225,20 +224,6 @@ def test_a_last_pixel_apart_has_the_bits_of_the_others(size, dtype):
     together = cpu.gradient_x(gy[:, :5], weight, (37, 32, *size), *options)
     alone = [cpu.gradient_x(gy[n : n + 1, :5], weight, (1, 32, *size), *options) for n in range(len(gy))]
     assert_array_equal(together, np.concatenate(alone))
-
-
-@pytest.mark.skipif(BITS != 512, reason="measured with vectors of 16 numbers")
-@pytest.mark.parametrize(
-    "C, K, size, kernel, few, many",  # of images: the most without transforms, the least with them
-    [(32, 32, 13, 3, 1, 2), (64, 128, 12, 3, 1, 2), (128, 128, 10, 3, 8, 16), (20, 20, 12, 5, 1, 2)],
-)
-def test_transforms_are_taken_where_they_pay(C, K, size, kernel, few, many):
-    """Not for few narrow images: their vectors would be half empty, and each filter would meet but one vector."""
-    for N, pays in [(few, False), (many, True), (64, True)]:
-        recipe = cpu._forward_recipe((N, C, size, size), (K, C, kernel, kernel), (1, 1), ((0, 0), (0, 0)), 4)
-        assert bool(recipe.plan.tile) == pays
-    wide = cpu._forward_recipe((1, C, 29, 29), (K, C, kernel, kernel), (1, 1), ((0, 0), (0, 0)), 4)
-    assert wide.plan.tile
 
 
 @every_voice

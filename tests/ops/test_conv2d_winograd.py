@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from autodiff.llvm import BITS
 from autodiff.ops.conv2d import cpu, reference, winograd
 
 from ..arrays import DTYPES, LAYOUTS, laid_out
@@ -55,6 +56,20 @@ def test_products_are_saved_where_a_kernel_uses_it():
     )
 
 
+@pytest.mark.skipif(BITS != 512, reason="measured with vectors of 16 numbers")
+@pytest.mark.parametrize(
+    "C, K, size, kernel, few, many",  # of images: the most without transforms, the least with them
+    [(32, 32, 13, 3, 1, 2), (64, 128, 12, 3, 1, 2), (128, 128, 10, 3, 8, 16), (20, 20, 12, 5, 1, 2)],
+)
+def test_transforms_are_taken_where_they_pay(C, K, size, kernel, few, many):
+    """Not for few narrow images: their vectors would be half empty, and each filter would meet but one vector."""
+    for N, pays in [(few, False), (many, True), (64, True)]:
+        recipe = cpu._forward_recipe((N, C, size, size), (K, C, kernel, kernel), (1, 1), ((0, 0), (0, 0)), 4)
+        assert bool(recipe.plan.tile) == pays
+    wide = cpu._forward_recipe((1, C, 29, 29), (K, C, kernel, kernel), (1, 1), ((0, 0), (0, 0)), 4)
+    assert wide.plan.tile
+
+
 @st.composite
 def problems(draw, dtype):
     """x, weight, bias, gy, stride and padding of convolutions that all have enough rows for a tile."""
@@ -75,6 +90,7 @@ def transforms_from(channels):
     recipes = cpu._forward_recipe, cpu._adjoint_recipe
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu, "FEW", channels)
+        patch.setattr(cpu, "_effort", lambda axes, *_: int(not axes[0].tile))
         for recipe in recipes:
             recipe.cache_clear()
         yield

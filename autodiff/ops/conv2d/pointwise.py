@@ -1,8 +1,7 @@
 """1x1 convolutions: each pixel meets itself alone, so the channels of an image are planes as they lie in memory.
 
 A convolution and its gradients are then products of two matrices for each image, and what is left to choose is which
-numbers stay in the first-level cache while they meet all the others. Where it pays, the next pixels, of all channels,
-and the room for their results are fetched while a few vectors are computed.
+numbers stay in the first-level cache while they meet all the others.
 """
 
 from functools import lru_cache
@@ -12,14 +11,13 @@ from numba import njit, prange
 
 from ...llvm import BITS, BYTES
 from ...memory import images_of
-from ...simd import LINE, REGISTERS, correlate_tile_and_finish, multiply_tile, prefetch_rows, tile_width
+from ...simd import LINE, REGISTERS, correlate_tile_and_finish, multiply_tile, tile_width
 from ...vectors import transpose
 from .parts import count, total
 
 # Filters and vectors of a tile: few vectors, because most of them lie in two cache lines.
 BLOCK, WIDE = (8, 3) if REGISTERS == 32 else (4, 3)
 NEAR = 40 << 10  # bytes of pixels, with all their channels, that meet all filters before the next do
-FETCH = BITS < 512  # 3 to 5 % faster with 256 bits, 3 to 5 % slower with 512
 MANY = 16  # images from which it pays to compute the last pixel apart
 
 
@@ -80,12 +78,7 @@ def _mix_image(y, n, x, x_step, weight, bias, floor, starts, taps):
     image, result, m = x[n * x_step :], y[n], 0
     while m < vectors:
         columns = tile_width(vectors - m, most)
-        i, ahead = (n, m + columns) if m + columns < vectors else (min(n + 1, len(y) - 1), 0)
         for k in range(0, K, BLOCK):
-            if FETCH:
-                prefetch_rows(y[i], k * plane + starts[ahead], plane, 1, BITS, BLOCK, WIDE)
-                for c in range(k * C // K, (k + BLOCK) * C // K):
-                    prefetch_rows(x, i * x_step + c * plane + starts[ahead], plane, 0, BITS, 1, WIDE)
             correlate_tile_and_finish(
                 result, k * plane, plane, image, starts, m, taps, 0, C, weight, k * C,
                 starts, bias, k, floor, columns, BITS, BLOCK, WIDE,
