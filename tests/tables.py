@@ -30,3 +30,15 @@ def assert_other_seeds_and_data_are_reported(report, config, folder, row, said):
     path.write_text(path.read_text().replace('"data": {', '"data": {"only_the_first": 8, '))
     text = report.markdown(report.collect(config, folder) | {"flows": []}, {})
     assert "**The runs have different data and cannot be compared.**" in text
+
+
+def assert_table_without_its_runs_is_kept(command, folder, row, place):
+    """A table is not replaced by one that lacks a finished run of it, however it is called."""
+    shutil.copytree(folder, place)
+    shutil.rmtree(place / row)
+    table = place / f"{command}.json"
+    before = table.read_bytes()
+    for arguments in (["--report"], ["--only", row, "--quiet"]):
+        message = error_of(command, "--out", place, *arguments)
+        assert message.startswith(f"{table} has ") and f"such as {place / row / 'seed-0'}; " in message
+    assert table.read_bytes() == before and not (place / row).exists()

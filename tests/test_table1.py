@@ -19,7 +19,12 @@ from hstn_ref.stopping import Interrupted
 from hstn_ref.table1 import configuration, figures, flows, report, running
 from hstn_ref.table1.configuration import RowConfig
 
-from .tables import assert_call_refused, assert_configuration_refused, assert_other_seeds_and_data_are_reported
+from .tables import (
+    assert_call_refused,
+    assert_configuration_refused,
+    assert_other_seeds_and_data_are_reported,
+    assert_table_without_its_runs_is_kept,
+)
 from .test_cli import error_of, kill_after, run
 from .toy import everything
 
@@ -345,6 +350,17 @@ def test_a_report_leaves_the_configuration_alone(table, tmp_path):
     assert (folder / "table1.toml").read_bytes() == before
 
 
+def test_a_table_without_its_runs_is_kept(table, tmp_path):
+    assert_table_without_its_runs_is_kept("table1", table[0], "cnn", tmp_path / "t")
+
+
+def test_a_report_does_not_replace_what_is_no_table(table, tmp_path):
+    folder = shutil.copytree(table[0], tmp_path / "t")
+    (folder / "table1.json").write_text('{"rows": 3}')
+    message = error_of("table1", "--out", folder, "--report")
+    assert message.startswith(f"{folder}/table1.json is not a table that hstn wrote")
+
+
 def test_a_table_without_runs_may_become_another(place, tmp_path):
     config = configuration.read(place / "small.toml")
     running.prepare(config, tmp_path)
@@ -403,8 +419,9 @@ def test_ctrl_c_says_how_to_go_on(place, tmp_path, monkeypatch):
         raise Interrupted("saved", 15)
 
     monkeypatch.setattr("hstn_ref.runs.train", stopped)
-    done = run("table1", "--config", place / "small.toml", "--out", tmp_path, "--quiet", code=143)
-    assert done.stderr == f"\nhstn: stopped and saved; continue with: hstn table1 --out {tmp_path}\n"
+    chosen = "--only cnn --seeds 0,1"
+    done = run("table1", "--config", place / "small.toml", "--out", tmp_path, *chosen.split(), "--quiet", code=143)
+    assert done.stderr == f"\nhstn: stopped and saved; continue with: hstn table1 --out {tmp_path} {chosen}\n"
 
 
 @pytest.mark.parametrize("name", ["paper", "short"])

@@ -18,7 +18,12 @@ from hstn_ref.flow import brox
 from hstn_ref.stopping import Interrupted
 from hstn_ref.table2 import configuration, figures, judging, report, running
 
-from .tables import assert_call_refused, assert_configuration_refused, assert_other_seeds_and_data_are_reported
+from .tables import (
+    assert_call_refused,
+    assert_configuration_refused,
+    assert_other_seeds_and_data_are_reported,
+    assert_table_without_its_runs_is_kept,
+)
 from .test_cli import run
 
 SMALL = """
@@ -146,6 +151,10 @@ def test_seeds_beyond_the_configuration_and_other_data_are_reported(table, tmp_p
     assert_other_seeds_and_data_are_reported(report, config, folder, "hstn", said)
 
 
+def test_a_table_without_its_runs_is_kept(table, tmp_path):
+    assert_table_without_its_runs_is_kept("table2", table[0], "affine_stn", tmp_path / "t")
+
+
 def test_the_seed_of_a_run_is_that_of_its_weights(place):
     network = configuration.read(place / "small.toml").network("affine_stn", 3)[0]
     fresh = models.build("affine_stn", task="align", image_size=(32, 32), padding="same", rng=3)
@@ -238,7 +247,7 @@ def test_ctrl_c_says_how_to_go_on(place, tmp_path, monkeypatch):
     done = run(
         *("table2", "--config", place / "small.toml", "--out", tmp_path, "--only", "affine_stn", "--quiet"), code=143
     )
-    assert done.stderr == f"\nhstn: stopped and saved; continue with: hstn table2 --out {tmp_path}\n"
+    assert done.stderr == f"\nhstn: stopped and saved; continue with: hstn table2 --out {tmp_path} --only affine_stn\n"
 
 
 class Known:

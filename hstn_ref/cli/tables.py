@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -77,6 +78,7 @@ def make(
     if threads is not None:
         config = replace(config, threads=threads)
     config.select(only)  # says so if there is no such row
+    _check_kept(folder / f"{name}.json")
     machine.set_threads(config.threads)
     if not report_only:
         running.prepare(config, folder, only)
@@ -97,7 +99,10 @@ def make(
             )
     except Interrupted as interruption:
         report.write(config, folder, command=command)
-        advice = f"stopped and saved; continue with: hstn {name} --out {shlex.quote(str(folder))}"
+        chosen = [word for row in only for word in ("--only", row)]
+        chosen += ["--seeds", ",".join(map(str, seeds))] if seeds else []
+        again = shlex.join(["hstn", name, "--out", str(folder), *chosen])
+        advice = f"stopped and saved; continue with: {again}"
         raise Interrupted(advice, interruption.signal_number) from interruption
     _print(report, report.write(config, folder, command=command))
     click.echo(f"Written: {folder / name}.md, {folder / name}.json")
@@ -105,6 +110,27 @@ def make(
         click.echo(f"hstn: error: {sentence}", err=True)
     if failed:
         raise SystemExit(1)
+
+
+def _check_kept(path: Path) -> None:
+    """Raise FileError if the table in a file has runs that are nowhere else: a new one would be without them."""
+    from hstn_ref.errors import FileError
+    from hstn_ref.table1.running import folder_of
+
+    if not path.exists():
+        return
+    try:
+        facts = json.loads(path.read_bytes())
+        finished = [(row["row"], run) for row in facts["rows"] for run in row["runs"] if run["status"] == "finished"]
+        folders = [folder_of(path.parent, row, run["seed"]) for row, run in finished]
+    except (ValueError, LookupError, TypeError):  # no table
+        raise FileError(f"{path} is not a table that hstn wrote; move it away, or choose another folder") from None
+    gone = [folder for folder in folders if not folder.exists()]
+    if gone:
+        raise FileError(
+            f"{path} has {len(gone)} finished runs whose folders are not there, such as {gone[0]}; "
+            "a new table would lose them: choose another folder"
+        )
 
 
 def _configuration(

@@ -45,7 +45,10 @@ def inputs(module: ModuleType, shapes: Sequence[str], seed: int, dtype: str) -> 
     make = getattr(module, "inputs", None)
     if not callable(make):
         raise UserError(f"{module.__name__}.py defines no inputs(rng), so the shapes must be given: --input 2,3")
-    arrays = [np.asarray(a) for a in make(rng)]
+    made = make(rng)
+    if not isinstance(made, (list, tuple)) or not made:
+        raise UserError(f"{module.__name__}.py: inputs(rng) returned {made!r:.60}, expected a list of arrays")
+    arrays = [np.asarray(a) for a in made]
     for k, array in enumerate(arrays):
         if array.dtype.kind != "f":
             raise UserError(f"{module.__name__}.py: inputs(rng)[{k}] has dtype {array.dtype}, expected floating-point")
@@ -54,14 +57,16 @@ def inputs(module: ModuleType, shapes: Sequence[str], seed: int, dtype: str) -> 
 
 @contextmanager
 def faults_named(target: str, module: ModuleType) -> Iterator[None]:
-    """Turn what only a fault of the module raises into a UserError that says where it is."""
+    """Turn what is raised in the module into a UserError that says where, even if it would end the process."""
     try:
         yield
-    except (UserError, ValueError, TypeError):  # say by themselves what was wrong
+    except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == module.__file__]
+        if not lines and isinstance(error, (ValueError, TypeError)):  # of the checks, which say what they expected
+            raise
         place = f" ({module.__file__}:{lines[-1]})" if lines else ""
         raise UserError(f"{target} raised {type(error).__name__}: {error}{place}") from error
 
@@ -76,7 +81,7 @@ def _module(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent.resolve()))  # its own imports
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)

@@ -188,6 +188,11 @@ def test_targets_that_are_not_there(target, message):
             "op raised NameError: name 'y' is not defined (",
         ),
         ("def op(x): return x\n\ndef inputs(rng): return [1 / 0]", "op raised ZeroDivisionError: division by zero ("),
+        ("def inputs(rng): return [rng.random(3)]\ndef op(x): return x.data + [1, 2]", "op raised ValueError: operands"),
+        ("def inputs(rng): return [rng.random(3)]\ndef op(x): raise SystemExit(0)", "op raised SystemExit: 0 ("),
+        ("def op(x): return x\nraise SystemExit(0)", "cannot be imported: SystemExit: 0"),
+        ("def op(x): return x\ndef inputs(rng): return 3", "inputs(rng) returned 3, expected a list of arrays"),
+        ("def op(x): return x\ndef inputs(rng): return []", "inputs(rng) returned [], expected a list of arrays"),
     ],
 )
 def test_files_that_cannot_be_used(text, message, tmp_path):
@@ -195,7 +200,7 @@ def test_files_that_cannot_be_used(text, message, tmp_path):
     ran = hstn(f"{tmp_path / 'op.py'}:op")
     assert ran.exit_code == 1
     assert message in ran.output and ran.output.count("\n") == 1
-    assert "raised" not in message or re.search(r"op\.py:[23]\)$", ran.output.strip())
+    assert "op raised" not in message or re.search(r"op\.py:[23]\)$", ran.output.strip())
 
 
 @pytest.mark.parametrize("shape", ["2,x", "0,3", "-1"])
