@@ -74,7 +74,7 @@ def save_model(model: Network, path: str | os.PathLike[str]) -> None:
 def load_model(path: str | os.PathLike[str]) -> Network:
     """Build the network of a model file or a training checkpoint, in evaluation mode (dropout off).
 
-    Raises as `read`; DataError if the file has no such model, or weights that do not fit it.
+    Raises as `read`; DataError if the file has no such model, or weights that do not fit it or are not finite.
     """
     from hstn_ref.models import build
 
@@ -84,6 +84,9 @@ def load_model(path: str | os.PathLike[str]) -> Network:
         model.load_state(checkpoint.weights)
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: {error}") from error
+    for name, weight in checkpoint.weights.items():
+        if not np.isfinite(weight).all():
+            raise DataError(f"{path}: {name} has NaN or infinity, expected finite weights")
     model.eval()
     return model
 
@@ -124,7 +127,9 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         with h5py.File(io.BytesIO(content), "r") as file:
             _check_format(file, path)
             return _decode(file)
-    except (OSError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+    except DataError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path}: the checkpoint is damaged or cut short ({_reason(error)})") from error
 
 
@@ -159,7 +164,7 @@ def _put(group: h5py.Group, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _check_format(file: h5py.File, path: str | os.PathLike[str]) -> None:
-    if "version" not in file.attrs or file.attrs.get("format") != FORMAT.encode():
+    if "version" not in file.attrs or "format" not in file.attrs or _text(file, "format") != FORMAT:
         raise DataError(f"{path}: the file is not a checkpoint (its attribute 'format' is not {FORMAT!r})")
     version = int(file.attrs["version"])
     if version > VERSION:
@@ -187,13 +192,21 @@ def _decode(file: h5py.File) -> Checkpoint:
 
 
 def _get(group: h5py.Group) -> Arrays:
-    return {name: group[name][()] for name in group}
+    if not isinstance(group, h5py.Group):
+        raise TypeError(f"{group.name} is no group of arrays")
+    for name, array in group.items():
+        if not isinstance(array, h5py.Dataset) or array.dtype.kind != "f":
+            raise TypeError(f"{group.name}/{name} is no array of floating-point numbers")
+    return {name: array[()] for name, array in group.items()}
 
 
 def _text(file: h5py.File, name: str) -> str:
-    return file.attrs[name].decode()
+    value = file.attrs[name]
+    if not isinstance(value, (bytes, str)):
+        raise TypeError(f"the attribute {name!r} is {value!r}, expected a text")
+    return value if isinstance(value, str) else value.decode()
 
 
 def _reason(error: Exception) -> str:
     """The message of an error of HDF5, without the quotes of a KeyError."""
-    return str(error.args[0]) if error.args else type(error).__name__
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error) or type(error).__name__

@@ -31,17 +31,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hstn_ref.deformation import Deformation
-from hstn_ref.errors import FileError, UserError
+from hstn_ref.errors import ConfigError, FileError
 from hstn_ref.plain import plain
 
 Config = TypeVar("Config")
 
 
-class ConfigError(UserError, ValueError):
-    """A key or a value of a configuration is not what it should be."""
-
-
 SCHEDULES = ("plateau", "cosine")
+DTYPES = ("float32", "float64")
+LARGEST, MOST = 4096, 10**7  # pixels along a side; pairs of images
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name, value in plain(vars(self)).items():
             object.__setattr__(self, name, value)
+        for name, hint in typing.get_type_hints(type(self)).items():
+            if hint in _KINDS:
+                _converted(hint, getattr(self, name), f"training.{name}")
+        _require(isinstance(self.lr_multipliers, Mapping), f"training.lr_multipliers is {self.lr_multipliers!r}")
         for name in ("epochs", "batch_size", "patience", "reductions", "restart_epochs"):
             value = getattr(self, name)
             _require(value >= 1, f"training.{name} is {value}, expected at least 1")
@@ -113,6 +115,11 @@ class ModelConfig:
     dtype: str = "float32"
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _require(self.dtype in DTYPES, f"model.dtype is {self.dtype!r}, expected one of {', '.join(DTYPES)}")
+        for name, key in (("dtype", "model.dtype"), ("rng", "training.seed")):
+            _require(name not in self.options, f"model.options.{name}: it is set by {key}")
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -136,8 +143,9 @@ class DataConfig:
     deformation: Deformation = field(default_factory=Deformation)
 
     def __post_init__(self) -> None:
-        _require(len(self.size) == 2, f"data.size is {list(self.size)}, expected height and width")
-        _require(self.pairs >= 1, f"data.pairs is {self.pairs}, expected at least 1")
+        ok = len(self.size) == 2 and all(1 <= side <= LARGEST for side in self.size)
+        _require(ok, f"data.size is {list(self.size)}, expected height and width, at most {LARGEST}")
+        _require(1 <= self.pairs <= MOST, f"data.pairs is {self.pairs}, expected 1 to {MOST}")
         _require(self.seed >= 0, f"data.seed is {self.seed}, expected at least 0")
         _require(self.images is None or self.images >= 1, f"data.images is {self.images}, expected at least 1")
 

@@ -5,6 +5,10 @@ class UserError(Exception):
     """What went wrong, where, and what was expected, in one sentence."""
 
 
+class ConfigError(UserError, ValueError):
+    """A key or a value of a configuration is not what it should be."""
+
+
 class DataError(UserError, ValueError):
     """The content of a file or an array is not what it should be."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hstn_ref.errors import FileError
@@ -48,15 +48,21 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def restored_after(path: Path, *errors: type[Exception]) -> Iterator[None]:
-    """Give the file at `path` its content back if the block raises one of these errors."""
-    before = path.read_bytes() if path.exists() else None
-    try:
+def replaced_together(folder: Path, contents: Mapping[str, bytes]) -> Iterator[None]:
+    """Write several files, all or none, but for a crash within the moment in which they change places.
+
+    The block runs when all are complete under temporary names; after it they take their places, the first last.
+    Raises FileError, naming the reason, if that is impossible; the previous files are intact then.
+    """
+    with ExitStack() as stack:
+        for name, content in contents.items():
+            try:
+                stack.enter_context(atomic_write(folder / name)).write_bytes(content)
+            except FileError:
+                raise
+            except OSError as error:
+                raise FileError(f"cannot write {folder / name}: {error.strerror}; files there are intact") from error
         yield
-    except errors:
-        if before is not None:
-            write_bytes(path, before)
-        raise
 
 
 def check_folder(folder: str | os.PathLike[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hstn_ref
-from hstn_ref.config import ConfigError
+from hstn_ref.errors import ConfigError
 
 
 def set_threads(count: int | None) -> int:

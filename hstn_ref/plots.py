@@ -30,9 +30,14 @@ CELL = 1.15  # inches, the width of an image in the picture of the stages
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, whole or not at all. Raises FileError if that is impossible."""
+    write_bytes(path, png(figure))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI)
-    write_bytes(path, content.getvalue())
+    return content.getvalue()
 
 
 def training_curves(history: Sequence[AnyEpoch], *, title: str = "") -> Figure:

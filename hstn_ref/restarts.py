@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.optim import Adam
-from hstn_ref.config import ConfigError, TrainingConfig
+from hstn_ref.config import TrainingConfig
+from hstn_ref.errors import ConfigError
 
 if TYPE_CHECKING:
     from hstn_ref.models import Network

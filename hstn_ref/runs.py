@@ -17,7 +17,8 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,12 @@ from autodiff.nn import Module
 from hstn_ref import config as configuration
 from hstn_ref import machine, models
 from hstn_ref.checkpoint import load_model
-from hstn_ref.config import ConfigError, DataConfig, RunConfig, TrainingConfig
+from hstn_ref.config import DataConfig, RunConfig, TrainingConfig
 from hstn_ref.data import Dataset, DataSplits, open_data, open_pairs
-from hstn_ref.errors import DataError, FileError
+from hstn_ref.data.checks import CLASSES
+from hstn_ref.errors import ConfigError, DataError, FileError, UserError
 from hstn_ref.evaluation import mode
-from hstn_ref.files import locked, restored_after, write_bytes
+from hstn_ref.files import locked, write_bytes
 from hstn_ref.history import read_history
 from hstn_ref.progress import announce
 from hstn_ref.tasks import TASKS
@@ -73,15 +75,18 @@ def train(
     model = build(config, data)
     config = replace(config, model=replace(config.model, options=model.options))
     multipliers([name for name, _ in model.named_parameters()], config.training.lr_multipliers)  # before stage 1
-    with locked(folder), restored_after(folder / CONFIG, ConfigError, DataError):
+    given = config.pretraining.localisation_from
+    _check_pretraining(config)
+    with locked(folder), _as_before(folder):
         if resume:
             _check_unchanged(config, folder / CONFIG)
+        new = not (folder / CHECKPOINT).exists()
+        if new and given is not None:
+            copy_localisation(_localisation_source(given), model)
         configuration.write(config, folder / CONFIG)  # finds out whether the folder can be written
         stages, kind = {}, TASKS[model.task].epoch
-        if not (folder / CHECKPOINT).exists():
-            source = _localisation_source(config, data, folder, resume=resume, quiet=quiet)
-            if source is not None:
-                copy_localisation(source, model)
+        if new and given is None and config.model.name == "hstn" and config.pretraining.epochs != 0:
+            copy_localisation(_first_stage(config, data, folder, resume=resume, quiet=quiet), model)
         if (folder / FIRST_STAGE / HISTORY).exists():
             stages[FIRST_STAGE] = read_history(folder / FIRST_STAGE / HISTORY, kind)
         result = fit(model, data, **_arguments(config.training), folder=folder, resume=resume, quiet=quiet)
@@ -102,6 +107,21 @@ def train(
         _draw(folder, result, data)
         write_bytes(folder / RESULT, (json.dumps(report, indent=2) + "\n").encode())  # the last: the run is finished
         return report
+
+
+@contextmanager
+def _as_before(folder: Path) -> Iterator[None]:
+    """Leave the files as they were if the block fails for its settings or data, or before it has saved anything."""
+    path = folder / CONFIG
+    before = path.read_bytes() if path.exists() else None
+    try:
+        yield
+    except UserError as error:
+        if before is None and not any((place / CHECKPOINT).exists() for place in (folder, folder / FIRST_STAGE)):
+            remove(folder)
+        elif before is not None and isinstance(error, (ConfigError, DataError)):
+            write_bytes(path, before)
+        raise
 
 
 def read_result(path: str | os.PathLike[str], numbers: Iterable[str] = ()) -> dict[str, Any]:
@@ -154,6 +174,11 @@ def build(config: RunConfig, data: DataSplits) -> models.Network:
             f"model.options.image_size is {size}, the images of {config.data.source} "
             f"have the size {list(data.image_size)}"
         )
+    if options.get("task") != "align":  # pairs have the channels that the network wants
+        if options.get("channels", 1) != 1:
+            raise ConfigError(f"model.options.channels is {options['channels']}, images of digits have 1")
+        if options.get("classes", CLASSES) != CLASSES:
+            raise ConfigError(f"model.options.classes is {options['classes']}, expected {CLASSES}, one for each digit")
     return _build(config.model.name, config, options)
 
 
@@ -229,22 +254,23 @@ def _check_size(model: models.Network, dataset: Dataset, path: str | os.PathLike
         raise DataError(f"{path}: the network is made for images of {wanted} pixels, those of the data have {found}")
 
 
-def _localisation_source(
-    config: RunConfig, data: DataSplits, folder: Path, *, resume: bool, quiet: bool
-) -> models.Network | None:
-    """The network whose localisation network HSTN begins with, trained if need be; None if it begins afresh."""
-    given, epochs = config.pretraining.localisation_from, config.pretraining.epochs
-    if config.model.name != "hstn":
-        if given is not None or epochs is not None:
-            raise ConfigError(f"pretraining is a stage of hstn; the model is {config.model.name}")
-        return None
-    if given is not None:
-        source = load_model(given)
-        if not isinstance(getattr(source, "localisation", None), Module):  # a c_stn has several
-            raise DataError(f"{given}: the model {source.name!r} has no localisation network to begin with")
-        return source
-    if epochs == 0:
-        return None
+def _check_pretraining(config: RunConfig) -> None:
+    asked = config.pretraining.localisation_from is not None or config.pretraining.epochs is not None
+    if asked and config.model.name != "hstn":
+        raise ConfigError(f"pretraining is a stage of hstn; the model is {config.model.name}")
+
+
+def _localisation_source(name: str) -> models.Network:
+    """The trained network, of a file or of the package, whose localisation network HSTN begins with."""
+    source = models.load(name)
+    if not isinstance(getattr(source, "localisation", None), Module):  # a c_stn has several
+        raise DataError(f"{name}: the model {source.name!r} has no localisation network to begin with")
+    return source
+
+
+def _first_stage(config: RunConfig, data: DataSplits, folder: Path, *, resume: bool, quiet: bool) -> models.Network:
+    """The Affine-STN whose localisation network HSTN begins with, trained in a folder of its own."""
+    epochs = config.pretraining.epochs
     known = inspect.signature(models.MODELS[FIRST_STAGE]).parameters
     options = {name: value for name, value in config.model.options.items() if name in known}
     training = config.training if epochs is None else replace(config.training, epochs=epochs)
@@ -286,8 +312,10 @@ def trained_networks() -> list[Path]:
 
 
 def remove(folder: str | os.PathLike[str]) -> None:
-    """Delete the files of a run, and nothing else, so that another can begin in its folder."""
+    """Delete the files of a run, and nothing else but folders left empty, so that another can begin in its folder."""
     folder = Path(folder)
     for place in (folder / FIRST_STAGE, folder):
         for name in (CONFIG, CHECKPOINT, BEST, HISTORY, RESULT, CURVES, STAGES):
             (place / name).unlink(missing_ok=True)
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()

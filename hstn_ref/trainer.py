@@ -18,9 +18,9 @@ from autodiff import Tensor, enable_grad
 from autodiff.optim import Adam, CosineAnnealing, ReduceOnPlateau
 from autodiff.tensor import first_non_finite
 from hstn_ref import checkpoint, resuming
-from hstn_ref.config import ConfigError, TrainingConfig, suggestion
+from hstn_ref.config import TrainingConfig, suggestion
 from hstn_ref.data import DataSplits
-from hstn_ref.errors import DataError, FileError, UserError
+from hstn_ref.errors import ConfigError, DataError, FileError, UserError
 from hstn_ref.evaluation import evaluate, mode
 from hstn_ref.history import Sums, best, write_history
 from hstn_ref.progress import Progress
@@ -181,6 +181,8 @@ class Trainer:
             raise FileError(f"{self.folder} holds a run already; resume it, or choose another folder")
         if path.exists():
             resuming.restore(self, checkpoint.read(path), path)
+            if self.epoch > self.config.epochs:
+                raise ConfigError(f"training.epochs is {self.config.epochs}, {path} has {self.epoch} already")
         write_history(self.folder / HISTORY, self.history)
 
     def save(self) -> None:

@@ -191,6 +191,42 @@ def test_content_that_does_not_fit_the_network(tmp_path, change, message):
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.attrs.update(model=3), "the attribute 'model' is "),
+        (lambda file: file.attrs.update(version="x"), "invalid literal"),
+        (lambda file: file.attrs.update(options=np.bytes_(b"\xff")), "codec"),
+        (lambda file: file["weights"].create_group("more"), "/weights/more is no array of floating-point numbers"),
+        (lambda file: file["weights"].create_dataset("c", data=[1j]), "/weights/c is no array of floating-point"),
+        (lambda file: (file.pop("weights"), file.create_dataset("weights", data=[1.0])), "/weights is no group"),
+    ],
+)
+def test_content_of_another_kind_is_named(tmp_path, change, message):
+    models.CNN(image_size=(28, 28)).save(tmp_path / "c.h5")
+    with h5py.File(tmp_path / "c.h5", "r+") as file:
+        change(file)
+    with pytest.raises(DataError, match=rf"c\.h5: the checkpoint is damaged or cut short \(.*{message}"):
+        models.load(tmp_path / "c.h5")
+
+
+def test_texts_of_other_writers_are_read(tmp_path):
+    models.CNN(image_size=(28, 28)).save(tmp_path / "c.h5")
+    with h5py.File(tmp_path / "c.h5", "r+") as file:
+        for name in ("format", "model", "options", "dtype", "package_version"):
+            file.attrs[name] = file.attrs[name].decode()
+    assert models.load(tmp_path / "c.h5").name == "cnn"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_named(tmp_path, value):
+    network = models.CNN(image_size=(28, 28))
+    dict(network.named_parameters())["classifier.0.weight"].data[3, 0, 1, 1] = value
+    network.save(tmp_path / "c.h5")
+    with pytest.raises(DataError, match=r"c\.h5: classifier\.0\.weight has NaN or infinity"):
+        models.load(tmp_path / "c.h5")
+
+
+@pytest.mark.parametrize(
     ("other", "message"),
     [
         (Toy(width=13), r"options \{'image_size': \[6, 6\], 'width': 12\}, expected .*13"),

@@ -210,6 +210,9 @@ def test_resume_of_a_finished_run_keeps_its_weights_and_may_go_on(place, trained
     run("train", "--resume", "--out", folder, "--quiet", "--epochs", "2")
     assert len(read_history(folder / "history.jsonl")) == 2
     assert config.read(folder / "config.toml").training.epochs == 2
+    message = error_of("train", "--resume", "--out", folder, "--quiet", "--epochs", "1")
+    assert message == f"training.epochs is 1, {folder}/checkpoint.h5 has 2 already"
+    assert config.read(folder / "config.toml").training.epochs == 2
 
 
 def test_resume_needs_a_folder():
@@ -230,7 +233,11 @@ def test_resume_needs_a_folder():
         ("--model hstn --preset huge", "model: "),
         ("--option detach_first_warp=False", "model: HSTN: detach_first_warp is 'False', expected true or false"),
         ("--option alpha=x", "model: HSTN: alpha is 'x', expected a finite number of at least 0"),
-        ("--dtype int8", "model: "),
+        ("--dtype int8", "model.dtype is 'int8', expected one of float32, float64"),
+        ("--option rng=3", "model.options.rng: it is set by training.seed"),
+        ("--option dtype=float64", "model.options.dtype: it is set by model.dtype"),
+        ("--model cnn --option channels=3", "model.options.channels is 3, images of digits have 1"),
+        ("--model cnn --option classes=3", "model.options.classes is 3, expected 10, one for each digit"),
         ("--config {place}/nope.toml", "cannot read the configuration"),
         ("--lr -1", "training.lr is -1.0, expected a positive number"),
         ("--epochs 0", "training.epochs is 0, expected at least 1"),
@@ -239,6 +246,8 @@ def test_resume_needs_a_folder():
         ("--data {place}/nope", "cannot read {place}/nope: there is no such file or folder"),
         ("--model cnn --pretrain-epochs 1", "pretraining is a stage of hstn; the model is cnn"),
         ("--localisation-from {place}/nope.h5", "cannot read the checkpoint"),
+        ("--localisation-from nope", "there is no file nope, nor has the package a network of that name; it has cnn"),
+        ("--localisation-from affine_stn", "localisation of affine_stn does not fit that of hstn: "),
         ("--localisation-from {place}/cnn/best.h5", "{place}/cnn/best.h5: the model 'cnn' has no localisation network"),
         ("--lr-multiplier flaw_generator=0.1", "training.lr_multipliers: no parameter is under 'flaw_generator'; did"),
         ("--lr-multiplier localisation=high", "training.lr_multipliers.localisation is 'high', expected a number"),
@@ -250,6 +259,23 @@ def test_what_is_wrong_with_a_training_is_one_sentence(place, trained, tmp_path,
     given = arguments.format(place=place).split()
     defaults = [] if "--resume" in given else ["--data", f"{place}/d.h5", "--out", f"{tmp_path}/run", "--quiet"]
     assert error_of("train", *defaults, *given).startswith(message.format(place=place))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_fails_before_its_first_checkpoint_leaves_nothing(place, tmp_path):
+    arguments = ["--data", place / "d.h5", "--model", "hstn", "--preset", "tiny", "--lr", "1e30", "--quiet"]
+    assert error_of("train", *arguments, "--out", tmp_path / "run").startswith("epoch 1: the validation loss is nan")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert error_of("train", *arguments, "--out", tmp_path / "run").startswith("epoch 1: the validation loss is nan")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_what_belongs_to_an_alignment_is_wrong_usage_for_a_classifier(tmp_path):
+    for option in (("--size", "64"), ("--pairs", "3")):
+        done = run("train", "--model", "cnn", *option, "--out", tmp_path / "run", code=2)
+        assert "--size and --pairs belong to --task align" in done.stderr
 
 
 def test_an_option_that_is_no_assignment():
@@ -346,14 +372,25 @@ def test_a_network_of_the_package_is_judged_by_its_name(place):
         assert accuracy > 0.96 and re.search(rf"{name}\W+{accuracy:.4f}", shown)
     assert "image EPE" in run("evaluate", "align", "--threads", "1").output
     message = error_of("evaluate", "./cnn", "--data", place / "d.h5")  # a path is no name
-    assert message == "cannot read the checkpoint cnn: No such file or directory"
+    assert message.startswith("there is no file ./cnn, nor has the package a network of that name; it has cnn, aff")
 
 
 def test_a_name_without_a_network_is_told_those_that_have_one(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "WEIGHTS", tmp_path)
     for name in ("align", "cnn"):
         (tmp_path / f"{name}.h5").touch()
-    assert error_of("evaluate", "tps_stn") == "the package has no trained network tps_stn, it has cnn, align"
+    missing = "there is no file tps_stn, nor has the package a network of that name; it has cnn, align"
+    assert error_of("evaluate", "tps_stn") == missing
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--json results.h5", "a name that ends in .json"), ("--figure best.h5", "a name that ends in .png")],
+)
+def test_results_of_evaluate_do_not_replace_a_network(option, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in run("evaluate", *option.split(), "cnn", code=2).stderr
+    assert "expected a folder" in error_of("evaluate", "cnn", "--json", f"{__file__}/results.json")
 
 
 def test_a_c_stn_has_no_one_localisation_network(place, tmp_path):

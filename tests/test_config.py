@@ -1,15 +1,10 @@
+import re
+
 import pytest
 
 from hstn_ref import config
-from hstn_ref.config import (
-    ConfigError,
-    DataConfig,
-    ModelConfig,
-    PretrainingConfig,
-    RunConfig,
-    TrainingConfig,
-)
-from hstn_ref.errors import FileError
+from hstn_ref.config import DataConfig, ModelConfig, PretrainingConfig, RunConfig, TrainingConfig
+from hstn_ref.errors import ConfigError, FileError
 
 FULL = RunConfig(
     threads=2,
@@ -100,6 +95,15 @@ def test_override_hears_what_is_0_or_false():
         ("[training]\nseed = -1", "training.seed is -1, expected at least 0"),
         ("[training]\ncheckpoint_minutes = -1", "training.checkpoint_minutes is -1.0, expected at least 0"),
         ("[pretraining]\nepochs = -1", "pretraining.epochs is -1, expected at least 0"),
+        ("[model]\ndtype = 'float16'", "model.dtype is 'float16', expected one of float32, float64"),
+        ("[model]\noptions = { rng = 3 }", "model.options.rng: it is set by training.seed"),
+        ("[data]\nsize = [64, 5000]", "data.size is [64, 5000], expected height and width, at most 4096"),
+        ("[data]\npairs = 99999999999999999999", "data.pairs is 99999999999999999999, expected 1 to 10000000"),
+        ("[data.deformation]\nsigma = inf", "data.deformation.sigma is inf, expected a number from 0.1 to 1000"),
+        ("[data.deformation]\nsigma = 0", "data.deformation.sigma is 0.0, expected a number from 0.1 to 1000"),
+        ("[data.deformation]\nshift = nan", "data.deformation.shift is nan, expected a number from 0 to 1"),
+        ("[data.deformation]\nscale = 2.0", "data.deformation.scale is 2.0, expected a number from 0 to 0.9"),
+        ("[data.deformation]\nrotation = -3.0", "data.deformation.rotation is -3.0, expected a number from 0 to 180"),
         ("threads = 0", "threads is 0, expected at least 1"),
         ("threads = ", "the file is not valid TOML"),
     ],
@@ -111,6 +115,21 @@ def test_a_bad_file_is_an_error_that_names_file_and_key(tmp_path, text, message)
         config.read(path)
     assert str(caught.value).startswith(f"{path}: {message}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batch_size": 2.5}, "training.batch_size is 2.5, expected an integer"),
+        ({"epochs": 1.5}, "training.epochs is 1.5, expected an integer"),
+        ({"lr": "a"}, "training.lr is 'a', expected a number"),
+        ({"patience": None}, "training.patience is None, expected an integer"),
+        ({"lr_multipliers": 3}, "training.lr_multipliers is 3"),
+    ],
+)
+def test_values_of_another_kind_are_named_in_python_too(values, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        TrainingConfig(**values)
 
 
 def test_a_file_that_is_no_text(tmp_path):

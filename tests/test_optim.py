@@ -223,7 +223,10 @@ def test_a_state_of_other_parameters():
         b.load_state(a.state())
 
 
-@pytest.mark.parametrize("options", [{"lr": -1}, {"eps": -1}, {"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}])
+@pytest.mark.parametrize(
+    "options",
+    [{"lr": -1}, {"lr": np.nan}, {"lr": np.inf}, {"eps": -1}, {"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}],
+)
 def test_options_out_of_range(options):
     with pytest.raises(ValueError, match=r"^Adam: lr .*expected"):
         Adam([Tensor(np.ones(1), requires_grad=True)], **options)
@@ -235,6 +238,17 @@ def test_parameters_and_multipliers_must_fit():
         Adam([])
     with pytest.raises(ValueError, match=r"^Adam: 2 multipliers for 1 parameters$"):
         Adam([x], multipliers=[1.0, 2.0])
+
+
+def test_what_cannot_be_moved_is_refused():
+    x = Tensor(np.ones(3), requires_grad=True)
+    for parameters in (x, [x, np.ones(3)], "ab"):
+        with pytest.raises(TypeError, match=r"^Adam: expected a list of Tensors"):
+            Adam(parameters)
+    with pytest.raises(ValueError, match=r"^Adam: parameters \[1\] do not require a gradient$"):
+        Adam([x, Tensor(np.ones(3))])
+    with pytest.raises(ValueError, match=r"^Adam: a parameter is given twice"):
+        Adam([x, x])
 
 
 # Cosine

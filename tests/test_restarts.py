@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from autodiff.optim import Adam
-from hstn_ref.config import ConfigError
 from hstn_ref.data import ArrayDataset, DataSplits
+from hstn_ref.errors import ConfigError
 from hstn_ref.models import CNN, AffineSTN
 from hstn_ref.stopping import Interrupted
 from hstn_ref.training import fit

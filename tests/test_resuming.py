@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hstn_ref import checkpoint
-from hstn_ref.config import ConfigError
-from hstn_ref.errors import DataError, FileError
+from hstn_ref.errors import ConfigError, DataError, FileError
 from hstn_ref.stopping import Interrupted, stop_requests
 from hstn_ref.training import fit
 

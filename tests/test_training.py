@@ -9,8 +9,7 @@ import pytest
 
 from autodiff import no_grad, ops
 from hstn_ref import checkpoint, metrics
-from hstn_ref.config import ConfigError
-from hstn_ref.errors import DataError, FileError
+from hstn_ref.errors import ConfigError, DataError, FileError
 from hstn_ref.history import Epoch, best, read_history
 from hstn_ref.models import MODELS, Outputs
 from hstn_ref.trainer import multipliers

@@ -26,7 +26,8 @@ class Adam:
 
     (1) to (4) are computed for all parameters together, by the voice that computes the ops.
     `multipliers` gives each parameter its own multiple of lr. A parameter without a gradient is left as it is;
-    the step count t is one for all.
+    the step count t is one for all. Raises TypeError for what are no Tensors; ValueError for none, for one that
+    requires no gradient or is given twice, and for numbers outside of their range.
     """
 
     def __init__(
@@ -39,10 +40,16 @@ class Adam:
         eps_hat: bool = False,
         multipliers: Sequence[float] | None = None,
     ):
-        self.parameters = list(parameters)
+        self.parameters = [] if isinstance(parameters, Tensor) else list(parameters)  # iterated, it gives its slices
+        if isinstance(parameters, Tensor) or not all(isinstance(x, Tensor) for x in self.parameters):
+            raise TypeError("Adam: expected a list of Tensors, as Module.parameters() gives")
         if not self.parameters:
             raise ValueError("Adam: got no parameters")
-        if lr < 0 or eps < 0 or not all(0 <= b < 1 for b in betas):
+        if fixed := [i for i, x in enumerate(self.parameters) if not x.requires_grad]:
+            raise ValueError(f"Adam: parameters {fixed} do not require a gradient")
+        if len({id(x) for x in self.parameters}) < len(self.parameters):
+            raise ValueError("Adam: a parameter is given twice, it would be moved twice")
+        if not (0 <= lr < math.inf and 0 <= eps < math.inf and all(0 <= b < 1 for b in betas)):
             raise ValueError(f"Adam: lr {lr}, betas {betas}, eps {eps}, expected lr >= 0, 0 <= beta < 1, eps >= 0")
         self.multipliers = [1.0] * len(self.parameters) if multipliers is None else [float(a) for a in multipliers]
         if len(self.multipliers) != len(self.parameters):

@@ -33,11 +33,12 @@ def read_points(path: str | os.PathLike[str]) -> np.ndarray:
             line = ",".join(row)
             shown = line if len(line) < 60 else f"{line[:60]}..."
             raise DataError(f"{path}: line {n + 1} is {shown!r}, expected two numbers, x,y") from error
+        if not np.isfinite((x, y)).all():
+            raise DataError(f"{path}: line {n + 1} is {','.join(row)!r}, expected two finite numbers, x,y")
         points.append((x, y))
-    found = np.array(points).reshape(-1, 2)
-    if not len(found) or not np.isfinite(found).all():
-        raise DataError(f"{path}: expected lines of two finite numbers, x,y")
-    return found
+    if not points:
+        raise DataError(f"{path}: the file has no points, expected lines of two numbers, x,y")
+    return np.array(points)
 
 
 def _is_number(text: str) -> bool:

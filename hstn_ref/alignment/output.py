@@ -1,4 +1,4 @@
-"""The files of an alignment. Each is written whole or not at all.
+"""The files of an alignment, which are written all or none.
 
 warped.png, outside.png       the source in the frame of the target; white where it shows nothing of the source
 alignment.json                the numbers of summary.py with their units, the affine matrix among them; all files
@@ -24,7 +24,6 @@ from hstn_ref.alignment.companions import png, points_csv
 from hstn_ref.alignment.result import Alignment
 from hstn_ref.alignment.summary import CONVENTION, summary
 from hstn_ref.errors import DataError
-from hstn_ref.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,8 +55,9 @@ def write_alignment(
 ) -> None:
     """Write the files above, and remove those of an alignment before that are not among them.
 
-    First everything is computed. alignment.json is the last to be written, and that of before the first to go: so it
-    never tells of files that are not there or not its own, wherever an interruption comes.
+    First everything is computed and written beside what is there. alignment.json is the last to take its place, and
+    that of before the first to go: so it never tells of files that are not there or not its own, wherever an
+    interruption comes.
 
     source  (C, H, W) uint8 or uint16, what is warped
     form    one of FORMATS
@@ -65,7 +65,7 @@ def write_alignment(
     mask    (H, W) labels of the source; 0 is what lies outside
     about   what else alignment.json tells
     """
-    from hstn_ref.plots import save_figure
+    from hstn_ref import plots
 
     contents = {
         "warped.png": png(np.rint(found.warp(source)).astype(source.dtype)),
@@ -81,17 +81,16 @@ def write_alignment(
         contents["points.csv"] = points_csv(found.warp_points(points))
     if mask is not None:
         contents["mask.png"] = png(found.warp(mask, nearest=True, border="zeros")[None])
-    figure, written = picture(found, source), sorted({*ALWAYS, *contents})
+    contents["picture.png"] = plots.png(picture(found, source))
+    written = sorted({*ALWAYS, *contents})
     numbers = {**summary(found), **(about or {}), "files": written}
+    text = (json.dumps(numbers, indent=1) + "\n").encode()
 
-    before = _listed(folder / "alignment.json")
-    (folder / "alignment.json").unlink(missing_ok=True)
-    for name, content in contents.items():
-        write_bytes(folder / name, content)
-    save_figure(figure, folder / "picture.png")
-    for name in before - set(written):
-        (folder / name).unlink(missing_ok=True)
-    write_bytes(folder / "alignment.json", (json.dumps(numbers, indent=1) + "\n").encode())
+    with files.replaced_together(folder, {"alignment.json": text, **contents}):
+        before = _listed(folder / "alignment.json")
+        (folder / "alignment.json").unlink(missing_ok=True)
+        for name in before - set(written):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _listed(path: Path) -> set[str]:

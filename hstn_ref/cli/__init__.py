@@ -36,7 +36,7 @@ class Main(click.Group):
             ctx.exit(128 + number)
         except BrokenPipeError:  # the reader of our output has gone; click leaves quietly
             raise
-        except (UserError, ValueError, TypeError, OSError) as error:
+        except (UserError, ValueError, TypeError, OSError, OverflowError) as error:
             if ctx.params["debug"]:
                 raise
             click.echo(f"hstn: error: {' '.join(str(error).split())}", err=True)

@@ -26,7 +26,7 @@ SHORT: dict[str, Any] = {  # learns fast: small steps of a small batch, little d
 def demo(out: str, threads: int | None) -> None:
     """Show everything in a short run.
 
-    In about four minutes on two cores, it trains a small HSTN from scratch on the digits of the package, with
+    In one or two minutes on two cores it trains a small HSTN from scratch on the digits of the package, with
     other clutter in every epoch: the localisation network first, as part of an Affine-STN, then all of it jointly.
     Then it judges this network, and the trained ones that come with the package, on the test digits, and draws what
     they see.

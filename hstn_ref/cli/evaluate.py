@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from hstn_ref.files import check_folder
 
 if TYPE_CHECKING:
     from hstn_ref.config import DataConfig
@@ -51,6 +54,11 @@ def evaluate(
     """
     if figure and len(checkpoints) > 1:
         raise click.UsageError("--figure draws one network, but there are several checkpoints.")
+    for option, file, suffix in (("--json", json_file, ".json"), ("--figure", figure, ".png")):
+        if file and Path(file).suffix.lower() != suffix:
+            raise click.UsageError(f"{option} {file}: expected a name that ends in {suffix}.")
+        if file:
+            check_folder(Path(file).absolute().parent)
     from autodiff.memory import keep_freed_memory
     from hstn_ref import machine, models, runs
     from hstn_ref.cli.output import print_results

@@ -208,6 +208,8 @@ def train(
         if not Path(config_file).is_file():
             raise FileError(f"there is no run to resume in {out}: it has no config.toml")
     config = (configuration.read(config_file) if config_file else RunConfig()).override(flags)
+    if (size or pairs) and config.model.options.get("task") != "align":
+        raise click.UsageError("--size and --pairs belong to --task align.")
     out = out or f"runs/{config.model.name}"
     print_results([run(config, out, resume=resume, quiet=quiet)])
     click.echo(f"The network is in {Path(out, BEST)}, pictures in {Path(out, STAGES)}.")

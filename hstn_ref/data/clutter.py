@@ -31,6 +31,7 @@ import numpy as np
 from hstn_ref.errors import DataError
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio, odd
+LARGEST, MOST = 4096, 10_000  # pixels along a side of the canvas; distractors
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,12 @@ class Clutter:
     patch: int = 8
 
     def __post_init__(self) -> None:
-        if len(self.canvas) != 2 or min(self.canvas) < 1 or self.distractors < 0 or self.patch < 1:
-            raise DataError(f"clutter: {self} is no canvas (height, width) with a number of square patches")
+        numbers = (*self.canvas, self.distractors, self.patch)
+        whole = all(isinstance(number, (int, np.integer)) for number in numbers) and len(self.canvas) == 2
+        if not (whole and min(*self.canvas, self.patch) >= 1 and max(self.canvas) <= LARGEST):
+            raise DataError(f"clutter: {self} is no canvas (height, width), at most {LARGEST}, with square patches")
+        if not 0 <= self.distractors <= MOST:
+            raise DataError(f"clutter: {self.distractors} distractors, expected 0 to {MOST}")
 
     def check_digit(self, size: tuple[int, int]) -> None:
         """Raise DataError unless a digit of `size` fits the canvas and a patch fits both."""

@@ -37,9 +37,11 @@ def write_dataset(
 
     `progress(done, total)`, in images, is called after every block.
 
-    Raises FileError if the file cannot be written, DataError for pixels that are no grey levels (multiples of
-    1/255; a thousandth of a level is rounded away, as sums in float32 leave it).
+    Raises FileError if the file cannot be written, or would replace one that is no data set; DataError for pixels
+    that are no grey levels (multiples of 1/255; a thousandth of a level is rounded away, as sums in float32 leave it).
     """
+    if os.path.isfile(path) and not _is_dataset(path):
+        raise FileError(f"cannot write {path}: the file there is no data set, expected another name")
     content = io.BytesIO()  # on a full disk the HDF5 library crashes
     try:
         with h5py.File(content, "w", libver=("v110", "v110")) as file:
@@ -49,6 +51,14 @@ def write_dataset(
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
     write_bytes(path, content.getvalue())
+
+
+def _is_dataset(path: str | os.PathLike[str]) -> bool:
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            return _plain(file.attrs.get("format")) == FORMAT
+    except _DAMAGED:
+        return False
 
 
 def _write(file: h5py.File, splits: DataSplits, progress: Callable[[int, int], None] | None) -> None:

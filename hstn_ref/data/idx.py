@@ -30,6 +30,8 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     zeros, code, dimensions = content[:2], content[2], content[3]
     if zeros != b"\0\0" or code not in _TYPES:
         raise DataError(f"{path}: the file starts with bytes {content[:4].hex(' ')}, expected 00 00 TYPE RANK")
+    if dimensions > 32:  # NumPy's limit, long before which no file is meant
+        raise DataError(f"{path}: the header has {dimensions} dimensions, expected at most 32")
     start = 4 + 4 * dimensions
     if len(content) < start:
         raise DataError(f"{path}: the file has {len(content)} bytes, expected an IDX header of {start}")

@@ -88,10 +88,11 @@ def load(network: str | Path) -> Network:
     from hstn_ref import checkpoint
     from hstn_ref.errors import FileError
 
-    if network in NAMES and not path_of(network).exists():
+    path = path_of(network)
+    if not path.exists() and (network in NAMES or not path.suffix):
         there = ", ".join(name for name in NAMES if path_of(name).exists())
-        raise FileError(f"the package has no trained network {network}, it has {there}")
-    return checkpoint.load_model(path_of(network))
+        raise FileError(f"there is no file {network}, nor has the package a network of that name; it has {there}")
+    return checkpoint.load_model(path)
 
 
 def path_of(network: str | Path) -> Path:

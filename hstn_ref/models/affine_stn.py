@@ -36,7 +36,10 @@ def localisation_layers(
 
 
 class AffineSTN(SpatialTransformer):
-    """The affine spatial transformer: 263,358 parameters on 60x60 images with valid convolutions."""
+    """The affine spatial transformer: 263,358 parameters on 60x60 images with valid convolutions.
+
+    Its options, and what is raised for them, are those of SpatialTransformer.
+    """
 
     name = "affine_stn"
 

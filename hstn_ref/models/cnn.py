@@ -33,7 +33,16 @@ def cnn_layers(
 
 
 class CNN(Network):
-    """The plain network: 226,442 parameters on 60x60 images with valid convolutions."""
+    """The plain network: 226,442 parameters on 60x60 images with valid convolutions.
+
+    image_size   (H, W), pixels; channels: 1 for grey images, 3 for colour
+    classes      how many; the result of the network are logits (N, classes)
+    padding      of the convolutions, "valid" or "same", which fits images that are too small for "valid"
+    dropout      the share of numbers that are zeroed after each pooling, in training
+    dtype, rng   float32 or float64; the seed of weights and dropout, or a generator
+
+    Raises ValueError for an option that is not of its kind or images that are too small, TypeError for another dtype.
+    """
 
     name = "cnn"
 

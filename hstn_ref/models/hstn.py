@@ -36,7 +36,8 @@ PRESETS = {"tiny": (8, 1), "small": (16, 1), "paper": (32, 2)}  # base filters, 
 class HSTN(SpatialTransformer):
     """The hierarchical spatial transformer: 567,936 parameters on 60x60 images with the preset "paper".
 
-    The options answer what the paper leaves open; the defaults are the readings that docs/paper-map.md recommends.
+    It has the options of SpatialTransformer, and others, which answer what the paper leaves open; the defaults are the
+    readings that docs/paper-map.md recommends.
 
     preset            size of the flow generator: "tiny", "small", "paper"
     depth             its halvings: by default 2, as 60 = 4 x 15 allows without odd sizes, and in an alignment 3 where 8

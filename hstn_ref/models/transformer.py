@@ -50,7 +50,10 @@ class SpatialTransformer(Network):
     classes, dropout of the CNN, therefore without effect on an alignment
     padding          of localisation network and CNN; "same" fits images that are too small for "valid"
     border, coords   of the sampler and of the converter
-    rng              the seed of the weights
+    dtype            float32 or float64
+    rng              the seed of weights and dropout, or a generator
+
+    Raises ValueError for an option that is not of its kind or images that are too small, TypeError for another dtype.
     """
 
     localisation: Any

@@ -16,7 +16,8 @@ from typing import Any
 
 from hstn_ref import config as configuration
 from hstn_ref import runs
-from hstn_ref.config import ConfigError, RunConfig
+from hstn_ref.config import RunConfig
+from hstn_ref.errors import ConfigError
 from hstn_ref.progress import announce
 from hstn_ref.table1.configuration import TableConfig
 from hstn_ref.training import BEST, Diverged

@@ -32,9 +32,10 @@ from pathlib import Path
 from typing import Any
 
 from hstn_ref import models
-from hstn_ref.config import ConfigError, DataConfig, ModelConfig, RunConfig, TrainingConfig, read_as, suggestion
+from hstn_ref.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, read_as, suggestion
 from hstn_ref.data import DataSplits, open_pairs
 from hstn_ref.deformation import Deformation
+from hstn_ref.errors import ConfigError
 from hstn_ref.table1.configuration import RowConfig as NetworkRow
 from hstn_ref.table1.configuration import build_row, check_rows, select, without
 from hstn_ref.table2.judging import FLOWS

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 import hstn_ref
-from hstn_ref import plots
+from hstn_ref import files, plots
 from hstn_ref.alignment import ENGINES, Alignment, output
 from hstn_ref.alignment.output import write_alignment
 from hstn_ref.cli import main
 from hstn_ref.cli.align import align
 from hstn_ref.data import load_photographs
+from hstn_ref.errors import FileError
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_results_need_a_folder(place):
 
 
 def test_an_interruption_leaves_one_alignment(place, tmp_path, monkeypatch):
-    """While a later one is computed the one before stays; while files are replaced nothing tells of them."""
+    """While a later one is computed and written the one before stays; while they trade places nothing tells of them."""
     _, found = place
     write_alignment(found, found.source.astype(np.uint8), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -129,13 +130,25 @@ def test_an_interruption_leaves_one_alignment(place, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     other = Alignment(found.target, found.source, found.theta, found.flow)
-    for owner, name, computed in ((Alignment, "_solved", False), (plots, "save_figure", True)):
+    places = [(Alignment, "_solved", False), (plots, "png", False), (files, "_flush", True)]
+    for owner, name, replacing in places:
         with monkeypatch.context() as patched:
             patched.setattr(owner, name, stopped)
             with pytest.raises(KeyboardInterrupt):
                 write_alignment(other, found.target.astype(np.uint8), tmp_path)
         after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        assert "alignment.json" not in after if computed else after == before
+        assert "alignment.json" not in after if replacing else after == before
+
+
+@pytest.mark.parametrize("obstacle", ["picture.png", "alignment.json"])
+def test_a_file_that_cannot_be_written_leaves_all_as_they_were(place, tmp_path, obstacle):
+    _, found = place
+    (tmp_path / obstacle).mkdir()
+    (tmp_path / "warped.png").write_bytes(b"mine")
+    with pytest.raises(FileError, match=rf"{obstacle}: it exists and is not a regular file"):
+        write_alignment(found, found.source.astype(np.uint8), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([obstacle, "warped.png"])
+    assert (tmp_path / "warped.png").read_bytes() == b"mine"
 
 
 def test_a_foreign_alignment_json_lists_nothing(place, tmp_path):
@@ -266,6 +279,7 @@ def test_bad_images_are_one_sentence(place, tmp_path, name, content, message):
     "text, message",
     [
         ("x,y\n1,2\n3\n", "line 3 is '3'"),
+        ("1,2\n1,nan\n", "line 2 is '1,nan', expected two finite numbers"),
         ("x,y\n", "expected lines of two"),
         ("40;40\n50,50\n", "line 1 is '40;40'"),
         ("40,40,a\n50,50\n", "line 1 is '40,40,a'"),

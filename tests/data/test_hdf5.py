@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from hstn_ref import models
 from hstn_ref.data import ArrayDataset, DataSplits, open_data, read_hdf5, write_dataset
 from hstn_ref.errors import DataError, FileError
 
@@ -140,6 +141,16 @@ def test_no_room_is_named_and_leaves_the_old_file(path):
     done = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True)
     assert done.stdout.strip() == f"cannot write {path}: {os.strerror(errno.EFBIG)}; a file there is intact"
     assert done.returncode == 0 and path.read_bytes() == before and os.listdir(path.parent) == ["data.h5"]
+
+
+def test_a_file_of_something_else_is_not_replaced(tmp_path):
+    models.CNN(image_size=(28, 28)).save(tmp_path / "cnn.h5")
+    (tmp_path / "notes.h5").write_text("mine")
+    for name in ("cnn.h5", "notes.h5"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(FileError, match=rf"cannot write .*{name}: the file there is no data set"):
+            write_dataset(tmp_path / name, small_splits())
+        assert (tmp_path / name).read_bytes() == before
 
 
 def test_a_folder_that_cannot_be(path):

@@ -36,6 +36,7 @@ GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
         (b"", "the file has 0 bytes, expected an IDX header of at least 4"),
         (b"\x89PNG" + GOOD[4:], "the file starts with bytes 89 50 4e 47, expected 00 00 TYPE RANK"),
         (b"\0\0\x07\x03" + GOOD[4:], "the file starts with bytes 00 00 07 03, expected 00 00 TYPE RANK"),
+        (b"\0\0\x08\xff" + bytes(4 * 255), "the header has 255 dimensions, expected at most 32"),
         (GOOD[:9], "the file has 9 bytes, expected an IDX header of 16"),
         (GOOD[:-1], r"the file has 39 bytes, its header \(2, 3, 4\) expects 40"),
         (GOOD + b"\0", r"the file has 41 bytes, its header \(2, 3, 4\) expects 40"),

@@ -188,7 +188,10 @@ def test_targets_that_are_not_there(target, message):
             "op raised NameError: name 'y' is not defined (",
         ),
         ("def op(x): return x\n\ndef inputs(rng): return [1 / 0]", "op raised ZeroDivisionError: division by zero ("),
-        ("def inputs(rng): return [rng.random(3)]\ndef op(x): return x.data + [1, 2]", "op raised ValueError: operands"),
+        (
+            "def inputs(rng): return [rng.random(3)]\ndef op(x): return x.data + [1, 2]",
+            "op raised ValueError: operands",
+        ),
         ("def inputs(rng): return [rng.random(3)]\ndef op(x): raise SystemExit(0)", "op raised SystemExit: 0 ("),
         ("def op(x): return x\nraise SystemExit(0)", "cannot be imported: SystemExit: 0"),
         ("def op(x): return x\ndef inputs(rng): return 3", "inputs(rng) returned 3, expected a list of arrays"),
