@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import no_grad
-from autodiff.nn import Module
 from hstn_ref import config as configuration
 from hstn_ref import machine, models
 from hstn_ref.checkpoint import load_model
@@ -37,9 +36,10 @@ from hstn_ref.errors import ConfigError, DataError, FileError, UserError
 from hstn_ref.evaluation import mode
 from hstn_ref.files import locked, write_bytes
 from hstn_ref.history import read_history
+from hstn_ref.pretraining import check_pretraining, copy_localisation, own_factors
 from hstn_ref.progress import announce
 from hstn_ref.tasks import TASKS
-from hstn_ref.trainer import multipliers, under
+from hstn_ref.trainer import multipliers
 from hstn_ref.training import BEST, CHECKPOINT, HISTORY, Result, evaluate, fit
 
 if TYPE_CHECKING:
@@ -76,17 +76,18 @@ def train(
     config = replace(config, model=replace(config.model, options=model.options))
     multipliers([name for name, _ in model.named_parameters()], config.training.lr_multipliers)  # before stage 1
     given = config.pretraining.localisation_from
-    _check_pretraining(config)
+    check_pretraining(config)
     with locked(folder), _as_before(folder):
         if resume:
             _check_unchanged(config, folder / CONFIG)
         new = not (folder / CHECKPOINT).exists()
         if new and given is not None:
-            copy_localisation(_localisation_source(given), model)
+            copy_localisation(given, model)
         configuration.write(config, folder / CONFIG)  # finds out whether the folder can be written
         stages, kind = {}, TASKS[model.task].epoch
         if new and given is None and config.model.name == "hstn" and config.pretraining.epochs != 0:
-            copy_localisation(_first_stage(config, data, folder, resume=resume, quiet=quiet), model)
+            _first_stage(config, data, folder, resume=resume, quiet=quiet)
+            copy_localisation(folder / FIRST_STAGE / BEST, model)
         if (folder / FIRST_STAGE / HISTORY).exists():
             stages[FIRST_STAGE] = read_history(folder / FIRST_STAGE / HISTORY, kind)
         result = fit(model, data, **_arguments(config.training), folder=folder, resume=resume, quiet=quiet)
@@ -117,7 +118,8 @@ def _as_before(folder: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        if before is None and not any((place / CHECKPOINT).exists() for place in (folder, folder / FIRST_STAGE)):
+        places = (folder, folder / FIRST_STAGE)
+        if before is None and not any((place / name).exists() for place in places for name in (CHECKPOINT, BEST)):
             remove(folder)
         elif before is not None and isinstance(error, (ConfigError, DataError)):
             write_bytes(path, before)
@@ -182,20 +184,6 @@ def build(config: RunConfig, data: DataSplits) -> models.Network:
     return _build(config.model.name, config, options)
 
 
-def own_factors(factors: Mapping[str, float], model: models.Network) -> dict[str, float]:
-    """Those of the multipliers that are of parameters which the network has."""
-    names = [name for name, _ in model.named_parameters()]
-    return {prefix: x for prefix, x in factors.items() if any(under(prefix, name) for name in names)}
-
-
-def copy_localisation(source: models.Network, target: models.Network) -> None:
-    """Give `target` the weights of the localisation network of `source`: the beginning of the second stage."""
-    try:
-        target.localisation.load_state(source.localisation.state())  # type: ignore[attr-defined]
-    except ValueError as error:
-        raise DataError(f"localisation of {source.name} does not fit that of {target.name}: {error}") from error
-
-
 def judge(path: str | os.PathLike[str], dataset: Dataset, batch_size: int = 64) -> dict[str, Any]:
     """What the network of a checkpoint achieves on a data set, as JSON values."""
     model = load_model(path)
@@ -254,22 +242,8 @@ def _check_size(model: models.Network, dataset: Dataset, path: str | os.PathLike
         raise DataError(f"{path}: the network is made for images of {wanted} pixels, those of the data have {found}")
 
 
-def _check_pretraining(config: RunConfig) -> None:
-    asked = config.pretraining.localisation_from is not None or config.pretraining.epochs is not None
-    if asked and config.model.name != "hstn":
-        raise ConfigError(f"pretraining is a stage of hstn; the model is {config.model.name}")
-
-
-def _localisation_source(name: str) -> models.Network:
-    """The trained network, of a file or of the package, whose localisation network HSTN begins with."""
-    source = models.load(name)
-    if not isinstance(getattr(source, "localisation", None), Module):  # a c_stn has several
-        raise DataError(f"{name}: the model {source.name!r} has no localisation network to begin with")
-    return source
-
-
-def _first_stage(config: RunConfig, data: DataSplits, folder: Path, *, resume: bool, quiet: bool) -> models.Network:
-    """The Affine-STN whose localisation network HSTN begins with, trained in a folder of its own."""
+def _first_stage(config: RunConfig, data: DataSplits, folder: Path, *, resume: bool, quiet: bool) -> None:
+    """Train the Affine-STN whose localisation network HSTN begins with, in a folder of its own."""
     epochs = config.pretraining.epochs
     known = inspect.signature(models.MODELS[FIRST_STAGE]).parameters
     options = {name: value for name, value in config.model.options.items() if name in known}
@@ -280,7 +254,6 @@ def _first_stage(config: RunConfig, data: DataSplits, folder: Path, *, resume: b
     announce("stage 1 of 2: Affine-STN", quiet=quiet)
     fit(first, data, **arguments, folder=folder / FIRST_STAGE, resume=resume, quiet=quiet)
     announce("stage 2 of 2: HSTN", quiet=quiet)
-    return load_model(folder / FIRST_STAGE / BEST)
 
 
 def _build(name: str, config: RunConfig, options: Mapping[str, Any]) -> models.Network:

@@ -247,7 +247,7 @@ def test_resume_needs_a_folder():
         ("--model cnn --pretrain-epochs 1", "pretraining is a stage of hstn; the model is cnn"),
         ("--localisation-from {place}/nope.h5", "cannot read the checkpoint"),
         ("--localisation-from nope", "there is no file nope, nor has the package a network of that name; it has cnn"),
-        ("--localisation-from affine_stn", "localisation of affine_stn does not fit that of hstn: "),
+        ("--localisation-from affine_stn", "affine_stn: the localisation network does not fit hstn: "),
         ("--localisation-from {place}/cnn/best.h5", "{place}/cnn/best.h5: the model 'cnn' has no localisation network"),
         ("--lr-multiplier flaw_generator=0.1", "training.lr_multipliers: no parameter is under 'flaw_generator'; did"),
         ("--lr-multiplier localisation=high", "training.lr_multipliers.localisation is 'high', expected a number"),
@@ -391,6 +391,14 @@ def test_results_of_evaluate_do_not_replace_a_network(option, message, tmp_path,
     monkeypatch.chdir(tmp_path)
     assert message in run("evaluate", *option.split(), "cnn", code=2).stderr
     assert "expected a folder" in error_of("evaluate", "cnn", "--json", f"{__file__}/results.json")
+
+
+@pytest.mark.parametrize(("option", "other"), [("coords", "pixel"), ("border", "edge")])
+def test_a_localisation_network_of_other_coordinates_is_refused(place, tmp_path, option, other):
+    models.build("affine_stn", image_size=(36, 36), **{option: other}).save(tmp_path / "a.h5")
+    arguments = ["--data", place / "d.h5", "--out", tmp_path / "run", "--localisation-from", tmp_path / "a.h5"]
+    message = error_of("train", *arguments, "--preset", "tiny", "--quiet")
+    assert message.startswith(f"{tmp_path}/a.h5: the localisation network has learned with {option} {other!r}, not ")
 
 
 def test_a_c_stn_has_no_one_localisation_network(place, tmp_path):

@@ -42,7 +42,7 @@ from hstn_ref.config import (
     read_as,
     suggestion,
 )
-from hstn_ref.runs import own_factors
+from hstn_ref.pretraining import own_factors
 
 SHIPPED = ("paper", "short", "ablation")
 DEFAULT = "paper"

@@ -22,6 +22,7 @@ from hstn_ref import machine, runs
 from hstn_ref.checkpoint import load_model
 from hstn_ref.data import DataSplits
 from hstn_ref.files import write_bytes
+from hstn_ref.pretraining import copy_localisation
 from hstn_ref.table1 import running
 from hstn_ref.table1.running import folder_of
 from hstn_ref.table2.configuration import TableConfig
@@ -87,7 +88,7 @@ def _train_one(config: TableConfig, data: DataSplits, out: Path, row: str, seed:
     model, training = config.network(row, seed)
     configuration.write(config.run(row, seed, source), folder / runs.CONFIG)
     if source is not None and not (folder / CHECKPOINT).exists():
-        runs.copy_localisation(load_model(source), model)
+        copy_localisation(source, model)
     result = fit(model, data, **asdict(training), folder=folder, resume=True, quiet=quiet)
     best = load_model(folder / BEST)
     return {
