@@ -96,7 +96,7 @@ class _OneThread:
             if self.inside == 0:
                 self.before = [pool.get_num_threads() for pool in _blas_pools()]
                 for pool in _blas_pools():
-                    pool.set_num_threads(1)
+                    _set_threads(pool, 1)
             self.inside += 1
 
     def __exit__(self, *exception: object) -> None:
@@ -104,7 +104,17 @@ class _OneThread:
             self.inside -= 1
             if self.inside == 0:
                 for pool, count in zip(_blas_pools(), self.before, strict=True):
-                    pool.set_num_threads(count)
+                    _set_threads(pool, count)
+
+
+def _set_threads(pool: Any, count: int) -> None:
+    """From whichever thread: threadpoolctl lets only the one that set OpenBLAS first set it again, until it lets go."""
+    let_go = getattr(pool, "clear_controlling_thread", None)  # of a recent threadpoolctl, and of OpenBLAS alone
+    if let_go is not None:
+        let_go(force=True)
+    pool.set_num_threads(count)
+    if let_go is not None:
+        let_go(force=True)
 
 
 _ONE_THREAD = _OneThread()

@@ -1,6 +1,7 @@
 """Which voice computes an op, told from packages made for the occasion."""
 
 import contextvars
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,24 @@ if child == 0:
         os._exit(3)
     os._exit(0)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+THREADS = """
+import json
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from autodiff import backend
+
+def counts():
+    return [pool.get_num_threads() for pool in backend._blas_pools()]
+
+def inside():
+    with backend.one_blas_thread():
+        return counts()
+
+with ThreadPoolExecutor() as pool:
+    print(json.dumps([counts(), inside(), pool.submit(inside).result(), counts()]))
 """
 
 
@@ -140,6 +159,17 @@ def test_use_as_a_statement_lasts_until_the_next():
         assert chosen() == "reference"
         use("cpu")
         assert chosen() == "cpu"
+
+
+def test_blas_has_one_thread_in_whichever_thread_asks():
+    """Of a process with several cores: with NumPy's own pools, asked in one thread after another."""
+    two = {**os.environ, **dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "2")}
+    found = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, env=two)
+    before, main, worker, after = json.loads(found.stdout)
+    if set(before) != {2}:
+        pytest.skip(f"NumPy's BLAS has {before} threads where two are asked for")
+    assert main == worker == [1] * len(before)
+    assert after == before
 
 
 def test_the_last_thread_to_leave_gives_blas_its_threads_back(monkeypatch):
