@@ -132,17 +132,18 @@ def _blas_pools() -> list[Any]:
 class use:  # a verb, as in `with use("reference"):`
     """Compute on NumPy arrays with this voice, for good (`use("reference")`) or in a block (`with use("reference"):`).
 
+    It holds in the present thread, or context (contextvars): another thread begins with "cpu" and chooses for itself.
     Raises ValueError for a name that is no voice.
     """
 
     def __init__(self, voice: str):
         if voice not in VOICES:
             raise ValueError(f"use: unknown voice {voice!r}, expected one of {', '.join(VOICES)}")
-        self._before = _on_host.get()
+        self._voice, self._before = voice, _on_host.get()
         _on_host.set(voice)
 
     def __enter__(self) -> None:
-        return None
+        _on_host.set(self._voice)  # of a `use` that is entered again
 
     def __exit__(self, *exception: object) -> None:
         _on_host.set(self._before)

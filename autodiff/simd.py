@@ -197,33 +197,21 @@ def multiply_tile(
     return signature, codegen
 
 
-@intrinsic(prefer_literal=True)
-def prefetch_rows(typing_context, x, at, step, write, bits, rows, vectors):
-    """Ask for `rows` rows of vectors, x[at + r * step], to be read or (write = 1) written soon. Computes nothing.
-
-    Not for the beginning of a row in the midst of a cache line: the vectors before it have been there.
-    """
-    i64 = types.int64
-    signature = types.void(x, i64, i64, write, bits, rows, vectors)
-
-    def codegen(context, builder, sig, args):
-        emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        line, span = LINE // emit.align, vectors.literal_value * emit.lanes
-        x_, at_, step_ = emit.pointer(0), args[1], args[2]
-        for _ in range(rows.literal_value):
-            for i in sorted({*range(line - 1, span, line), span - 1}):
-                emit.prefetch(x_, builder.add(at_, INDEX(i)), write.literal_value)
-            at_ = builder.add(at_, step_)
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
 @njit(cache=True)
 def prefetch(x, at, count, write):
     """Ask for x[at : at + count] to be read or (`write`) written soon; it may lie outside x. Computes nothing."""
     for i in range(at, at + count, LINE // x.itemsize):
         if write:
-            prefetch_rows(x, i, 0, 1, BITS, 1, 1)
+            _prefetch_line(x, i, 1)
         else:
-            prefetch_rows(x, i, 0, 0, BITS, 1, 1)
+            _prefetch_line(x, i, 0)
+
+
+@intrinsic(prefer_literal=True)
+def _prefetch_line(typing_context, x, at, write):
+    def codegen(context, builder, sig, args):
+        emit = Emitter(context, builder, sig, args, x.dtype, BITS)
+        emit.prefetch(emit.pointer(0), args[1], write.literal_value)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, write), codegen

@@ -106,6 +106,15 @@ def test_use_switches_and_switches_back():
     assert chosen() == "cpu"
 
 
+def test_a_use_may_be_entered_again():
+    again = use("reference")
+    with again:
+        pass
+    with again:
+        assert chosen() == "reference"
+    assert chosen() == "cpu"
+
+
 def test_use_switches_back_after_an_exception():
     with pytest.raises(KeyError), use("reference"):
         raise KeyError
@@ -162,12 +171,10 @@ def test_use_as_a_statement_lasts_until_the_next():
 
 
 def test_blas_has_one_thread_in_whichever_thread_asks():
-    """Of a process with several cores: with NumPy's own pools, asked in one thread after another."""
+    """NumPy's own pools, asked in one thread after another; with a single core there is nothing to see."""
     two = {**os.environ, **dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "2")}
     found = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, env=two)
     before, main, worker, after = json.loads(found.stdout)
-    if set(before) != {2}:
-        pytest.skip(f"NumPy's BLAS has {before} threads where two are asked for")
     assert main == worker == [1] * len(before)
     assert after == before
 

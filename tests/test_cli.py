@@ -18,7 +18,6 @@ from PIL import Image
 
 import hstn_ref
 from hstn_ref import checkpoint, cli, config, files, models, runs
-from hstn_ref.alignment.network import DEFAULT
 from hstn_ref.cli import main
 from hstn_ref.history import read_history
 from hstn_ref.stopping import Interrupted
@@ -360,7 +359,7 @@ def test_networks_of_two_sizes_have_two_names(place, tmp_path):
 
 def test_every_network_of_the_package_is_found_and_loads():
     found = runs.trained_networks()
-    assert sorted([*found, DEFAULT]) == sorted((Path(runs.__file__).parent / "weights").glob("*.h5"))
+    assert sorted([*found, models.path_of("align")]) == sorted((Path(runs.__file__).parent / "weights").glob("*.h5"))
     assert [path.stem for path in found] == [models.load(path).title for path in found]
     assert [models.load(path.stem).options for path in found] == [models.load(path).options for path in found]
 

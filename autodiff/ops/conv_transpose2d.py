@@ -23,7 +23,7 @@ def conv_transpose2d(
     Each pixel of x adds a copy of the filter, times its value, to the result; neighbours lie `stride` apart.
     `padding`, in the forms of conv2d, *crops* the result. `output_padding`, an int or a pair below the stride,
     adds rows at the bottom and columns at the right: conv2d with a stride maps several sizes to the same H. With
-    `rectify` the result is relu(y), to the bit, in the same pass over the memory.
+    `rectify` the result is relu(y), but for the sign of a zero, in the same pass over the memory.
 
     A 3x3 deconvolution of stride 2 that doubles the size has two alignments, one pixel apart:
     padding=((0, 1), (0, 1)) crops the last row and column of the full result (TensorFlow's and Keras's "same");

@@ -57,7 +57,7 @@ def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape with the axes of a reduction kept at size 1."""
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, (tuple, list)) else (index(axis),)
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (index(axis),)
     reduced = {a % len(shape) for a in axes} if shape else set()
     return tuple(1 if i in reduced else n for i, n in enumerate(shape))
 

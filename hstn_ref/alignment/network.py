@@ -23,15 +23,13 @@ from hstn_ref.alignment.result import Answer, split
 from hstn_ref.data.images import LUMA
 from hstn_ref.flow.pyramid import resize, resize_motion
 
-DEFAULT = Path(__file__).parents[1] / "weights" / "align.h5"
-
 
 def load_aligner(checkpoint: str | Path | None) -> models.SpatialTransformer:
     """The network of a checkpoint, the one that the package carries if None.
 
     Raises FileError or DataError as `models.load`, ValueError for a network that classifies.
     """
-    path = DEFAULT if checkpoint is None else checkpoint
+    path = "align" if checkpoint is None else checkpoint
     model = models.load(path)
     if not isinstance(model, models.SpatialTransformer) or model.task != "align":
         raise ValueError(f"align: {path} holds the {model.name} of a classifier, expected one of the task 'align'")

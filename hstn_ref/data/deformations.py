@@ -15,8 +15,9 @@ target is sampled from the canvas at p + w(p): one interpolation, so w is exact.
 
     |L^-1 de/dp| < 0.9    (the largest singular value)                                                   (4)
 
-is drawn again: then det(1 + dw/dp) = det L det(1 + L^-1 de/dp) > 0, nothing folds, and the motion of the other
-direction, source(q) = target(q + v(q)), is found by fixed point, q + v(q) = y with
+with differences to the next pixel for de/dp, is drawn again: then det(1 + dw/dp) = det L det(1 + L^-1 de/dp) > 0,
+nothing folds (where sigma is about a pixel, differences to the pixel before may be others, and fold), and the motion
+of the other direction, source(q) = target(q + v(q)), is found by fixed point, q + v(q) = y with
 
     y = c + L^-1 (q - c - t - e(y))                                                                      (5)
 

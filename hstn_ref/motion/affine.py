@@ -40,7 +40,7 @@ def affine_motion(
 
     `after`, another motion (N, 2, H, W), gives the affine motion at p + after(p) instead of at p, so that
     `after + affine_motion(theta, shape, after=after)` is the motion of the exact composition.
-    Raises ValueError for shapes that do not fit and for unknown coordinates.
+    Raises ValueError for shapes that do not fit and for unknown coordinates, TypeError for dtypes that differ.
     """
     theta = _checked("affine_motion", theta)
     (H, W), N = shape, theta.shape[0]
@@ -48,6 +48,7 @@ def affine_motion(
     change = (theta - identity_theta(theta.dtype)).reshape(N, 2, 3)
     uv = matmul(change.reshape(2 * N, 3), pixels((H, W), coords, theta.dtype)).reshape(N, 2, H, W)  # (5)
     if after is not None:
+        check_dtypes("affine_motion", theta, after)
         if after.shape != (N, 2, H, W):
             raise ValueError(f"affine_motion: after has shape {after.shape}, expected {(N, 2, H, W)}")
         uv = uv + _linear_part(change, after * (1 / np.maximum(s, 0.5)))

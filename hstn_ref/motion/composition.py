@@ -64,8 +64,8 @@ def inverse(motion: Any, *, step: float = 1.0, iterations: int = 200, tolerance:
     """
     motion = as_tensor(motion)
     check_dtypes("inverse", motion)
-    if motion.ndim != 4 or motion.shape[1] != 2:
-        raise ValueError(f"inverse: motion has shape {motion.shape}, expected (N, 2, H, W)")
+    if motion.ndim != 4 or motion.shape[1] != 2 or motion.size == 0:
+        raise ValueError(f"inverse: motion has shape {motion.shape}, expected (N, 2, H, W), none of them 0")
     if tolerance is None:
         tolerance = 8 * float(np.finfo(motion.dtype).eps) * max(motion.shape[2:])
     b = np.zeros_like(motion.data)

@@ -105,5 +105,7 @@ def test_bad_input():
         affine_motion(np.zeros((2, 6)), (4, 4), coords="polar")
     with pytest.raises(ValueError, match=r"affine_motion: after has shape \(1, 2, 1, 1\), expected \(1, 2, 4, 6\)"):
         affine_motion(np.zeros((1, 6)), (4, 6), after=Tensor(np.zeros((1, 2, 1, 1))))
+    with pytest.raises(TypeError, match="affine_motion: inputs have different dtypes"):
+        affine_motion(np.zeros((1, 6)), (4, 4), after=Tensor(np.zeros((1, 2, 4, 4), np.float32)))
     with pytest.raises(TypeError, match="affine_motion: got an input of dtype int64"):
         affine_motion(np.zeros((2, 6), int), (4, 4))

@@ -219,6 +219,7 @@ def test_the_gradient_of_an_inverse_at_the_identity():
         (lambda: compose(np.zeros((1, 2, 4, 4)), np.zeros((1, 2, 4, 5))), r"outer \(1, 2, 4, 4\) and inner"),
         (lambda: compose(np.zeros((1, 3, 4, 4)), np.zeros((1, 3, 4, 4))), r"expected \(N, 2, H, W\) for both"),
         (lambda: inverse(np.zeros((1, 3, 4, 4))), r"inverse: motion has shape \(1, 3, 4, 4\)"),
+        (lambda: inverse(np.zeros((0, 2, 4, 4))), r"inverse: motion has shape \(0, 2, 4, 4\)"),
     ],
 )
 def test_bad_input(call, message):

@@ -238,7 +238,7 @@ def test_gradient_to_the_bias(voice, dtype, data):
 @every_voice
 @every_dtype
 @given(st.data())
-def test_rectify_is_relu_to_the_bit(voice, dtype, data):
+def test_rectify_is_relu(voice, dtype, data):
     """And so are the gradients, also from a slice of channels, as they come from a concatenation."""
     x, weight, bias, gy, stride, padding = data.draw(problems(dtype))
     gy = np.concatenate([gy, gy], axis=1)[:, gy.shape[1] :]

@@ -46,7 +46,7 @@ def stamp(x, weight, bias, options):
 
 @every_voice
 @given(st.data())
-def test_rectify_is_relu_to_the_bit(voice, data):
+def test_rectify_is_relu(voice, data):
     *arrays, options = data.draw(problems())
     with use(voice):
         results = []

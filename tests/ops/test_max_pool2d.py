@@ -87,7 +87,7 @@ def test_argmax_is_the_definition(voice, dtype, data):
 @every_voice
 @every_dtype
 @given(st.data())
-def test_rectify_is_relu_to_the_bit(voice, dtype, data):
+def test_rectify_is_relu(voice, dtype, data):
     """And so are the gradients."""
     x, size, stride, padding = data.draw(problems(dtype))
     with use(voice):

@@ -29,7 +29,7 @@ def conv2d(x, weight, bias=None, *, stride: Any = 1, padding: Any = 0, rectify: 
     and J likewise. `stride` is an int or a pair (down, right). `padding`, with zeros, is an int, a pair (rows,
     columns), ((top, bottom), (left, right)), or "same" for a result of the images' size, which needs stride 1;
     an even kernel then gets the extra row and column at the bottom and the right. With `rectify` the result is
-    relu(y), to the bit, in the same pass over the memory.
+    relu(y), but for the sign of a zero, in the same pass over the memory.
 
     Raises ValueError if shapes or options do not fit, TypeError for mixed or non-floating dtypes.
     """
