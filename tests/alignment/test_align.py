@@ -10,10 +10,11 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 import hstn_ref
-from autodiff import no_grad
+from autodiff import Tensor, no_grad
 from hstn_ref.alignment import Alignment, split
 from hstn_ref.alignment.light import light
 from hstn_ref.alignment.refinement import refined
+from hstn_ref.alignment.search import energy
 from hstn_ref.data import load_photographs, random_pair, to_grey
 
 ROOT = Path(__file__).parents[2]
@@ -331,6 +332,31 @@ def test_correlation_is_that_of_what_overlaps(contrast):
     found = Alignment(GOOD, target, np.array([1, 0, 0, 0, 1, 0], np.float32), np.zeros((2, 32, 32), np.float32))
     found.flow[0, :, :3] = -4
     np.testing.assert_allclose(found.correlation, np.sign(contrast), atol=1e-6)
+
+
+def test_the_energy_of_the_search_is_that_of_its_definition():
+    """(1) of search.py in loops, for a shift by whole pixels, with the contrast and brightness that light.py finds."""
+    H, W, C = 7, 9, 3
+    rng = np.random.default_rng(4)
+    source, target = rng.uniform(0, 4, (2, C, H, W))  # small differences, about which the 1 in Psi matters
+    x, y = 2, -1
+    theta = np.array([[1, 0, 2 * x / (W - 1), 0, 1, 2 * y / (H - 1)]])
+    at = np.clip(np.arange(H) + y, 0, H - 1)[:, None], np.clip(np.arange(W) + x, 0, W - 1)[None]
+    m = np.zeros((H, W))
+    m[1:, :-2] = 1
+    warped = source[:, at[0], at[1]]
+    a, b = light(warped.reshape(C, -1), target.reshape(C, -1), m.reshape(1, -1), rounds=2)
+    d = a[..., None] * warped + b[..., None] - target
+    grey, edges = [], []
+    for i, j in np.ndindex(H, W):
+        if m[i, j]:
+            grey.append(np.sqrt((d[:, i, j] ** 2).sum() + 1))
+        if i + 1 < H and j + 1 < W and m[i, j] and m[i, j + 1] and m[i + 1, j]:
+            across, down = d[:, i, j + 1] - d[:, i, j], d[:, i + 1, j] - d[:, i, j]
+            edges.append(np.sqrt((across**2).sum() + (down**2).sum() + 1))
+    found, overlap = energy(source[None], target, Tensor(theta))
+    np.testing.assert_allclose(found.data, [np.mean(grey) + np.mean(edges)], rtol=1e-6)
+    np.testing.assert_allclose(overlap, [m.mean()])
 
 
 def test_importing_the_package_does_not_import_the_engine():

@@ -195,6 +195,37 @@ def test_progress_ends_with_all_work_and_changes_nothing(name):
     assert steps.min() > 0 and steps.max() < 0.2
 
 
+@pytest.mark.parametrize(
+    ("preset", "weights", "sigma", "eta", "median"),
+    [("brox2004", (80, 100, True, 10), 0.8, 0.95, False), ("tuned", (8, 2, False, 10), 0.5, 0.9, True)],
+)
+def test_a_preset_is_what_its_table_says(monkeypatch, preset, weights, sigma, eta, median):
+    """alpha, gamma, joint and sweeps of every level, what blurs the images, how levels shrink, whether a median ends
+    them."""
+    seen = {"minimise": [], "gaussian_filter": [], "median5": []}
+
+    def watch(name, tell):
+        function = getattr(module, name)
+
+        def watched(*arguments, **options):
+            seen[name].append(tell(arguments))
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    module = sys.modules["hstn_ref.flow.brox"]
+    watch("minimise", lambda arguments: (arguments[2].shape[1:], arguments[3]))
+    watch("gaussian_filter", lambda arguments: arguments[1])
+    watch("median5", lambda arguments: None)
+    brox(*shifted((30, 40), (1, 0)), preset=preset)
+    used = [(w.alpha, w.gamma, w.joint, w.relaxations) for _, w in seen["minimise"]]
+    assert set(used) == {weights}
+    assert seen["gaussian_filter"] == [(0, sigma, sigma)] * 2
+    assert len(seen["median5"]) == median * len(used)
+    (before, _), (finest, _) = (size for size, _ in seen["minimise"][-2:])
+    assert finest == 30 and before == round(30 * eta)
+
+
 def test_an_unknown_preset():
     with pytest.raises(ValueError, match="preset is 'fast', expected one of brox2004, tuned"):
         brox(good(), good(), preset="fast")

@@ -1,5 +1,7 @@
 """The matches of ldof against the definition in loops, and that they reach where warping does not."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from hstn_ref.flow import brox, ldof
 from hstn_ref.flow.ldof import BETA, normalised, splat_matches
 from hstn_ref.flow.matching import _best, descriptors, find_matches, interesting
-from hstn_ref.flow.variational import constancies
+from hstn_ref.flow.variational import constancies, minimise
 
 from .samples import inside, shifted
 
@@ -32,6 +34,34 @@ def test_motions_as_long_as_the_radius_are_found():
     for radius, found in ((40, False), (70, True)):
         error = abs(ldof(source, target, radius=radius)[there] - np.reshape([64, -3], (2, 1, 1))).max()
         assert (error < 0.1) == found
+
+
+def test_every_level_has_the_weights_of_the_definition(monkeypatch):
+    """alpha, beta, gamma of the authors' program, the first two over sqrt(3); the last passes have no matches."""
+    passes = []
+
+    def watched(rows, mask, w0, weights, matches=None, **options):
+        passes.append((weights, matches))
+        return minimise(rows, mask, w0, weights, matches, **options)
+
+    monkeypatch.setattr(sys.modules["hstn_ref.flow.ldof"], "minimise", watched)
+    ldof(*shifted((40, 48), (2, -1)))
+    levels = len(passes) - 5
+    assert 15 <= 40 * 0.95 ** (levels - 1) < 15 / 0.95  # the coarsest has 15 rows
+    for k, (weights, matches) in zip(range(levels - 1, -1, -1), passes, strict=False):
+        assert weights.alpha == pytest.approx(30 / 3**0.5) and weights.gamma == pytest.approx(5 * 0.95**k)
+        assert weights.relaxations == 5 and matches is not None
+    for weights, matches in passes[levels:]:
+        assert weights.alpha == pytest.approx(30 / 3**0.5) and weights.gamma == 5
+        assert weights.relaxations == 10 and matches is None
+    assert not any(weights.joint for weights, _ in passes)
+
+
+def test_a_certain_match_weighs_beta():
+    one = np.ones(1)
+    found = splat_matches(np.array([[3, 2]]), np.array([[4.0, -1.0]]), one, (6, 8), (6, 8))
+    assert found.weight[2, 3] == pytest.approx(300 / 3**0.5) and np.count_nonzero(found.weight) == 1
+    np.testing.assert_array_equal(found.motion[:, 2, 3], [4, -1])
 
 
 def test_a_radius_of_nothing_is_refused():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hstn_ref.flow import sift_flow
 from hstn_ref.flow.belief import data_cost, labels, propagate
 from hstn_ref.flow.dense_sift import dense_sift
 from hstn_ref.flow.sift_flow import ALPHA, ETA, D, halve, multigrid
@@ -84,6 +85,26 @@ def test_the_energy_is_below_that_of_the_start(grids):
     cost[np.isinf(cost)] = np.median(cost[np.isfinite(cost)])
     w = labels(multigrid(cost, offset, ETA, 30, grids), offset, ETA)
     assert energy(cost, offset, w, ETA, ALPHA, D) < 0.5 * energy(cost, offset, offset, ETA, ALPHA, D)
+
+
+def test_eta_doubles_from_level_to_level_and_halves_from_grid_to_grid(monkeypatch):
+    """1.275 of a pixel of the finest level: twice that on the next, and (2) for the coarser grids of nodes."""
+    seen = []
+
+    def watched(messages, cost, offset, eta, alpha, d, iterations):
+        seen.append((cost.shape[:2], cost.shape[2], eta, alpha, d, iterations))
+        return propagate(messages, cost, offset, eta, alpha, d, iterations)
+
+    monkeypatch.setattr(sys.modules["hstn_ref.flow.sift_flow"], "propagate", watched)
+    sift_flow(*shifted((64, 96), (2, -1)))
+    expected = []  # 60 iterations on the coarsest level, 30 on the others, 20 on all coarser grids
+    for k, radius, iterations, grids in ((3, 10, 60, 2), (2, 4, 30, 1), (1, 3, 30, 2), (0, 2, 30, 3)):
+        for grid in range(grids, -1, -1):
+            shape = tuple(-(-(n >> k) // 2**grid) for n in (64, 96))
+            rounds = iterations if grid == 0 else 20
+            eta = 1.275 * 2**k / 2**grid
+            expected += [(shape, 2 * radius + 1, eta, 510, 10200, min(8, rounds - at)) for at in range(0, rounds, 8)]
+    assert seen == expected
 
 
 @given(seeds, st.integers(0, 2))

@@ -169,6 +169,15 @@ def test_warping_is_exact_for_quadratic_images(seed, C):
     )
 
 
+def test_at_the_true_motion_no_residual_is_left():
+    """z of all three constancies, for a shift that is no whole number of pixels; before it is 100 times as large."""
+    source, target = shifted((24, 30), (2.5, -1.25))
+    still, true = (np.broadcast_to(np.reshape(w, (2, 1, 1)), (2, 24, 30)).copy() for w in ((0.0, 0.0), (2.5, -1.25)))
+    inner = (slice(None), slice(None), 2, slice(5, -5), slice(5, -5))
+    before, after = (abs(constancies(target, source, w)[inner]).mean(axis=(0, 2, 3)) for w in (still, true))
+    assert (after < 0.01 * before).all()
+
+
 def test_equal_channels_are_as_good_as_one():
     source, target = shifted((20, 24), (0.6, -0.4))
     w0 = np.zeros((2, 20, 24), np.float32)
@@ -194,6 +203,22 @@ def test_a_strong_match_pulls_the_motion_to_it():
     weight[4, 4], known[:, 4, 4] = 1e6, (2.0, -1.0)
     w = minimise(rows, mask, w0, Weights(alpha=1, gamma=1, joint=False, relaxations=200), Matches(known, weight))
     np.testing.assert_allclose(w, np.broadcast_to([[[2.0]], [[-1.0]]], w.shape), atol=0.02)  # nothing else is known
+
+
+@given(seeds, joints)
+def test_matches_are_weighed_as_the_energy_says(seed, joint):
+    """Against dense systems: five times (5) to (8) at the last motion, with the term (10) of beta Psi(|w - w1|^2)."""
+    rows, mask, w0, _ = problem(seed, 6, 6)
+    rng = np.random.default_rng(seed)
+    known, beta = rng.normal(0, 2, w0.shape), rng.uniform(0, 3, mask.shape) * (rng.random(mask.shape) < 0.5)
+    w = w0
+    for _ in range(5):
+        A, b = dense_system(rows, mask, w0, w, 4.0, 2.0, joint)
+        s = beta / np.sqrt((w[0] - known[0]) ** 2 + (w[1] - known[1]) ** 2 + 1e-6)
+        pull = np.concatenate([s.ravel(), s.ravel()])
+        w = np.linalg.solve(A + np.diag(pull), b + pull * known.ravel()).reshape(w0.shape)
+    weights = Weights(alpha=4.0, gamma=2.0, joint=joint, relaxations=3000)
+    np.testing.assert_allclose(minimise(rows, mask, w0, weights, Matches(known, beta)), w, rtol=0, atol=1e-5)
 
 
 @given(seeds, st.integers(1, 3), st.integers(3, 11), st.integers(3, 11))
