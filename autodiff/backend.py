@@ -95,26 +95,19 @@ class _OneThread:
         with self.lock:
             if self.inside == 0:
                 self.before = [pool.get_num_threads() for pool in _blas_pools()]
+                _take_control()
                 for pool in _blas_pools():
-                    _set_threads(pool, 1)
+                    pool.set_num_threads(1)
             self.inside += 1
 
     def __exit__(self, *exception: object) -> None:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
+                _take_control()
                 for pool, count in zip(_blas_pools(), self.before, strict=True):
-                    _set_threads(pool, count)
-
-
-def _set_threads(pool: Any, count: int) -> None:
-    """From whichever thread: threadpoolctl lets only the one that set OpenBLAS first set it again, until it lets go."""
-    let_go = getattr(pool, "clear_controlling_thread", None)  # of a recent threadpoolctl, and of OpenBLAS alone
-    if let_go is not None:
-        let_go(force=True)
-    pool.set_num_threads(count)
-    if let_go is not None:
-        let_go(force=True)
+                    pool.set_num_threads(count)
+                _take_control()  # and give it to whoever comes next
 
 
 _ONE_THREAD = _OneThread()
@@ -127,6 +120,18 @@ def _blas_pools() -> list[Any]:
     except ImportError:  # the reference voice needs NumPy alone
         return []
     return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _take_control() -> None:
+    """A recent threadpoolctl lets only the thread that set OpenBLAS first set it again, until somebody clears that."""
+    for clear in _clears():
+        clear(force=True)
+
+
+@functools.cache
+def _clears() -> list[Any]:
+    kinds = {type(pool) for pool in _blas_pools()}
+    return [kind.clear_controlling_thread for kind in kinds if hasattr(kind, "clear_controlling_thread")]
 
 
 class use:  # a verb, as in `with use("reference"):`
