@@ -214,6 +214,24 @@ def test_resume_of_a_finished_run_keeps_its_weights_and_may_go_on(place, trained
     assert config.read(folder / "config.toml").training.epochs == 2
 
 
+def test_the_second_stage_begins_with_what_the_first_has_learned(place, tmp_path, monkeypatch):
+    begun = []
+
+    def watched(model, *arguments, **options):
+        begun.append((model.name, {name: array.copy() for name, array in model.state().items()}))
+        return hstn_ref.fit(model, *arguments, **options)
+
+    monkeypatch.setattr(runs, "fit", watched)
+    arguments = ["--preset", "tiny", "--data", place / "d.h5", "--epochs", "1", "--batch-size", "16", "--lr", "1e-3"]
+    run("train", *arguments, "--out", tmp_path / "run", "--quiet")
+    (first, before), (second, state) = begun
+    assert (first, second) == ("affine_stn", "hstn")
+    learned = models.load(tmp_path / "run" / "affine_stn" / "best.h5").state()
+    names = [name for name in learned if name.startswith("localisation.")]
+    assert names and all((state[name] == learned[name]).all() for name in names)
+    assert not all((before[name] == learned[name]).all() for name in names)
+
+
 def test_resume_needs_a_folder():
     assert "--resume needs --out" in run("train", "--resume", code=2).stderr
 
