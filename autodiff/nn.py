@@ -70,6 +70,7 @@ class Module:
                 yield f"{prefix}.{name}", parameter
 
     def parameters(self) -> list[Parameter]:
+        """All parameters of this module and those below, each once, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def train(self, training: bool = True) -> Module:

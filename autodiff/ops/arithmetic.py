@@ -60,25 +60,27 @@ def power(x, p: float) -> Tensor:
 
 
 def exp(x) -> Tensor:
-    """e to the x."""
+    """e to the x, element by element; x has any shape."""
     x = as_tensor(x)
     return record(np.exp(x.data), (x, lambda gy: gy * exp(x)))
 
 
 def log(x) -> Tensor:
-    """The natural logarithm."""
+    """The natural logarithm, element by element; x has any shape. -inf at 0 and NaN below, with NumPy's warning."""
     x = as_tensor(x)
     return record(np.log(x.data), (x, lambda gy: gy / x))
 
 
 def sqrt(x) -> Tensor:
-    """The square root; its gradient is infinite at 0."""
+    """The square root, element by element; x has any shape. NaN below 0, with NumPy's warning; its gradient is infinite
+    at 0.
+    """
     x = as_tensor(x)
     return record(np.sqrt(x.data), (x, lambda gy: gy * 0.5 / sqrt(x)))
 
 
 def abs(x) -> Tensor:
-    """|x|, with the subgradient 0 at x = 0."""
+    """|x|, element by element, with the subgradient 0 at x = 0; x has any shape."""
     x = as_tensor(x)
     kinks.note("abs at 0", lambda: np.sign(x.data.real))
     y = np.abs(x.data) if x.dtype.kind != "c" else x.data * np.sign(x.data.real)  # |x| continued along +-x
@@ -88,7 +90,8 @@ def abs(x) -> Tensor:
 def maximum(x, y) -> Tensor:
     """The larger of x and y, element by element; where they are equal, the gradient goes to x.
 
-    A NaN in either is the result, and then neither gets a gradient.
+    A NaN in either is the result, and then neither gets a gradient. Shapes are broadcast as NumPy's. Raises ValueError
+    if they cannot be.
     """
     x, y = _pair("maximum", x, y)
     kinks.note("tie in maximum", lambda: np.sign(x.data.real - y.data.real))

@@ -64,7 +64,8 @@ __all__ = [
 def build(name: str, **options: Any) -> Network:
     """The network called `name` ("cnn", "affine_stn", "tps_stn", "c_stn", "ic_stn", "hstn") with its options.
 
-    Raises ValueError for a name that is no network or an option it does not have.
+    Raises ValueError for a name that is no network, an option it does not have or a value that is not of its kind;
+    TypeError for a dtype that is neither float32 nor float64.
     """
     import difflib
     import inspect
