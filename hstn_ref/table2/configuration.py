@@ -31,9 +31,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hstn_ref import models
+from hstn_ref import models, runs
 from hstn_ref.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, read_as, suggestion
-from hstn_ref.data import DataSplits, open_pairs
+from hstn_ref.data import DataSplits
 from hstn_ref.deformation import Deformation
 from hstn_ref.errors import ConfigError
 from hstn_ref.table1.configuration import RowConfig as NetworkRow
@@ -55,17 +55,15 @@ class PairsConfig:
     seed: int = 0
     deformation: Deformation = field(default_factory=Deformation)
 
+    def of_run(self) -> DataConfig:
+        """The same for one training."""
+        size = (self.image_size, self.image_size)
+        return DataConfig(self.source, self.seed, size=size, pairs=self.pairs, deformation=self.deformation)
+
     def open(self) -> DataSplits:
         """Raises as `open_pairs`."""
-        size = (self.image_size, self.image_size)
-        return open_pairs(
-            self.source,
-            size=size,
-            channels=self.channels,
-            pairs=self.pairs,
-            seed=self.seed,
-            deformation=self.deformation,
-        )
+        data = self.of_run()
+        return runs.pairs(data, data.size, self.channels)
 
 
 @dataclass(frozen=True)
@@ -109,12 +107,8 @@ class TableConfig:
     def run(self, name: str, seed: int, source: str | None = None) -> RunConfig:
         """The configuration of one training; `source` is the checkpoint of the row that it begins with."""
         model, training = self.network(name, seed)
-        pairs = self.data
-        data = DataConfig(
-            pairs.source, pairs.seed, size=model.image_size, pairs=pairs.pairs, deformation=pairs.deformation
-        )
         network = ModelConfig(model.name, options=model.options)
-        return RunConfig(self.threads, data, network, training, self.rows[name].pretraining(source))
+        return RunConfig(self.threads, self.data.of_run(), network, training, self.rows[name].pretraining(source))
 
     def select(self, only: Iterable[str]) -> list[str]:
         """The names of rows, with those they begin with, in the order of the table; all for none."""
