@@ -100,7 +100,7 @@ def test_flatten_relu_sequential():
 
 
 def test_a_relu_in_the_pass_before_it():
-    """Layer by layer and in one pass: the same numbers and gradients, to the bit."""
+    """Layer by layer and in one pass: the same numbers and gradients."""
     r = rng()
     layers = [nn.Conv2d(1, 3, 3, rng=r), nn.ReLU(), nn.ConvTranspose2d(3, 4, 2, rng=r), nn.ReLU(), nn.MaxPool2d(2)]
     layers += [nn.ReLU(), nn.ReLU(), nn.Conv2d(4, 6, 2, rng=r), nn.Dropout(0.0, r), nn.ReLU()]
