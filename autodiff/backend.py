@@ -95,7 +95,7 @@ class _OneThread:
         with self.lock:
             if self.inside == 0:
                 self.before = [pool.get_num_threads() for pool in _blas_pools()]
-                _take_control()
+                _release_control()
                 for pool in _blas_pools():
                     pool.set_num_threads(1)
             self.inside += 1
@@ -104,10 +104,10 @@ class _OneThread:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
-                _take_control()
+                _release_control()
                 for pool, count in zip(_blas_pools(), self.before, strict=True):
                     pool.set_num_threads(count)
-                _take_control()  # and give it to whoever comes next
+                _release_control()
 
 
 _ONE_THREAD = _OneThread()
@@ -122,8 +122,8 @@ def _blas_pools() -> list[Any]:
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def _take_control() -> None:
-    """A recent threadpoolctl lets only the thread that set OpenBLAS first set it again, until somebody clears that."""
+def _release_control() -> None:
+    """Let any thread set OpenBLAS: a recent threadpoolctl lets only the first that did, until that is cleared."""
     for clear in _clears():
         clear(force=True)
 

@@ -75,9 +75,7 @@ class TrainingConfig:
         for name, value in plain(vars(self)).items():
             object.__setattr__(self, name, value)
         for name, hint in typing.get_type_hints(type(self)).items():
-            if hint in _KINDS:
-                _converted(hint, getattr(self, name), f"training.{name}")
-        _require(isinstance(self.lr_multipliers, Mapping), f"training.lr_multipliers is {self.lr_multipliers!r}")
+            _converted(hint, getattr(self, name), f"training.{name}")  # from Python, too, of the right kind
         for name in ("epochs", "batch_size", "patience", "reductions", "restart_epochs"):
             value = getattr(self, name)
             _require(value >= 1, f"training.{name} is {value}, expected at least 1")

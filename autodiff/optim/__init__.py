@@ -40,8 +40,9 @@ class Adam:
         eps_hat: bool = False,
         multipliers: Sequence[float] | None = None,
     ):
-        self.parameters = [] if isinstance(parameters, Tensor) else list(parameters)  # iterated, it gives its slices
-        if isinstance(parameters, Tensor) or not all(isinstance(x, Tensor) for x in self.parameters):
+        one = isinstance(parameters, Tensor)  # as a list, it would be its slices
+        self.parameters = [] if one else list(parameters)
+        if one or not all(isinstance(x, Tensor) for x in self.parameters):
             raise TypeError("Adam: expected a list of Tensors, as Module.parameters() gives")
         if not self.parameters:
             raise ValueError("Adam: got no parameters")
