@@ -105,8 +105,9 @@ def _recipe(axes, x_shape, y_shape, weight_shape, itemsize, **places):
     direct = plain and whole and not axes[0].tile and axes[0].lattice * axes[1].lattice * itemsize >= BYTES
     few = K <= FEW_FILTERS and not axes[0].tile  # a tile of FILTERS would mostly multiply by zero
     block = BLOCK if direct else FEW_FILTERS if few else FILTERS
+    blocks = (block, K) if direct else (block,)
     plan = _plan(axes, x_shape, K, itemsize, layout.CACHE // itemsize, block, K % FILTERS == 0)
-    return Recipe(tuple(y_shape), plan, filters.order(*axes, weight_shape, block, **places), direct)
+    return Recipe(tuple(y_shape), plan, filters.order(*axes, weight_shape, blocks, **places), direct)
 
 
 def _correlation(x, weight, bias, recipe, rectify):
@@ -117,9 +118,9 @@ def _correlation(x, weight, bias, recipe, rectify):
     floor = x.dtype.type(0 if rectify else -np.inf)
     x, x_shape, x_step = images_of(x)
     if direct:
-        mix_channels(y, x, x_shape, x_step, packed, filters.matrix(weight, order), bias, floor)
+        mix_channels(y, x, x_shape, x_step, packed, bias, floor)
     else:
-        correlate = _finish if plan.targets.size else _correlate if order.block == FILTERS else _correlate_few
+        correlate = _finish if plan.targets.size else _correlate if order.blocks[0] == FILTERS else _correlate_few
         correlate(y, x, x_shape, x_step, packed, bias, floor, plan)
     return y
 

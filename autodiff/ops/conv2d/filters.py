@@ -27,13 +27,15 @@ class Order(NamedTuple):
     shape: Shape  # K, C, U, V
     first: int  # w[k,c,u,v] lies at first + (k, c, u, v) . steps
     steps: tuple[int, int, int, int]
-    block: int  # filters of a tile
+    blocks: tuple[int, ...]  # filters of a tile; all numbers lie there once for each of these sizes
     tile: int  # rows of results of a tile of winograd.py, otherwise 0
     places: tuple[tuple[int, int], ...]  # row and column of the kernel of the taps, output phase by output phase
     groups: tuple[int, ...]  # the taps of output phase g are places[groups[g] : groups[g + 1]]
 
 
-def order(rows: Axis, cols: Axis, shape: Shape, block: int, *, swapped: bool = False, turned: bool = False) -> Order:
+def order(
+    rows: Axis, cols: Axis, shape: Shape, blocks: tuple[int, ...], *, swapped: bool = False, turned: bool = False
+) -> Order:
     """The order for an array (K, C, U, V), read as (C, K, U, V) if `swapped`, its kernels backwards if `turned`."""
     K, C, U, V = shape
     first, steps = 0, (C * U * V, U * V, V, 1)
@@ -47,7 +49,7 @@ def order(rows: Axis, cols: Axis, shape: Shape, block: int, *, swapped: bool = F
         for col_taps in cols.taps:
             places += [(u, v) for u, _, _ in row_taps for v, _, _ in col_taps]
             groups.append(len(places))
-    return Order((K, C, U, V), first, steps, block, rows.tile, tuple(places), tuple(groups))
+    return Order((K, C, U, V), first, steps, blocks, rows.tile, tuple(places), tuple(groups))
 
 
 class _Kept(NamedTuple):
@@ -61,7 +63,7 @@ _kept: dict[tuple[int, tuple[int, ...]], _Kept] = {}
 
 
 def packed(weight: np.ndarray, order: Order) -> np.ndarray:
-    """The numbers of an array of filters: [output phase][filter block][channel, tap][filter in block]."""
+    """The numbers of an array of filters: [output phase][filter block][channel, tap][filter in block], for each size."""
     key = id(weight), order.steps
     flat = writable(weight).reshape(-1)
     bits = flat.view(f"u{flat.itemsize}")
@@ -72,17 +74,14 @@ def packed(weight: np.ndarray, order: Order) -> np.ndarray:
     return kept.packed
 
 
-def matrix(weight: np.ndarray, order: Order) -> np.ndarray:
-    """The numbers of an array of 1x1 filters as (C, K)."""
-    K, C = order.shape[:2]
-    return weight.reshape(C, K) if order.steps[0] == 1 else weight.reshape(K, C).T
-
-
 def _packed(flat, order):
     K, C = order.shape[:2]
-    packed = np.empty(order.groups[-1] * C * -(-K // order.block) * order.block, flat.dtype)
+    sizes = [order.groups[-1] * C * -(-K // block) * block for block in order.blocks]
+    packed, at = np.empty(sum(sizes), flat.dtype), 0
     places, groups = np.array(order.places), np.array(order.groups)
-    _pack(packed, flat, order.first, order.steps, order.shape, order.block, places, groups, order.tile)
+    for block, size in zip(order.blocks, sizes, strict=True):
+        _pack(packed[at : at + size], flat, order.first, order.steps, order.shape, block, places, groups, order.tile)
+        at += size
     return packed
 
 

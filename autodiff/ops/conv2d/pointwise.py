@@ -21,14 +21,15 @@ NEAR = 40 << 10  # bytes of pixels, with all their channels, that meet all filte
 MANY = 16  # images from which it pays to compute the last pixel apart
 
 
-def mix_channels(y, x, x_shape, x_step, weight, matrix, bias, floor):
+def mix_channels(y, x, x_shape, x_step, weight, bias, floor):
     """y = max(weight x + bias, floor) for every pixel.
 
-    `weight` has the filters in the order of tiles, `matrix` the same numbers as (C, K).
+    `weight` has the filters in blocks for the tiles, and once more as a matrix (C, K): in one block of all.
     """
     starts, taps = _places(x_shape, x.itemsize)
     vectors, apart = _division(x_shape, len(bias), x.itemsize)
-    matrix = np.ascontiguousarray(matrix if apart else matrix[:0]).reshape(-1)
+    half = weight.size // 2
+    weight, matrix = weight[:half], weight[half:]
     _mix(y.reshape(len(y), -1), x, x_step, weight, matrix, bias, floor, starts[:vectors], taps, apart)
 
 
