@@ -97,7 +97,8 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
         path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise FileError(f"cannot write to the folder {folder}: {error.strerror} ({error.filename})") from error
+        reason = "a file has that name" if isinstance(error, FileExistsError) else error.strerror
+        raise FileError(f"cannot write to the folder {folder}: {reason} ({error.filename})") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

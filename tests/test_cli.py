@@ -268,6 +268,7 @@ def test_resume_needs_a_folder():
         ("--localisation-from {place}/cnn/best.h5", "{place}/cnn/best.h5: the model 'cnn' has no localisation network"),
         ("--lr-multiplier flaw_generator=0.1", "training.lr_multipliers: no parameter is under 'flaw_generator'; did"),
         ("--lr-multiplier localisation=high", "training.lr_multipliers.localisation is 'high', expected a number"),
+        ("--out {place}/d.h5", "cannot write to the folder {place}/d.h5: a file has that name ({place}/d.h5)"),
         ("--out {place}/d.h5/run", "cannot write to the folder {place}/d.h5/run: "),
         ("--resume --out {place}/mnist", "there is no run to resume in {place}/mnist"),
     ],

@@ -69,7 +69,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 def read_folder(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The images of a folder by file name, in the order of their names: read_image of each BMP, JPEG, PNG and TIFF.
 
-    Raises FileError for a missing folder and for one without images, and whatever read_image raises.
+    Raises FileError for a missing folder, for a file, and for a folder without images, and whatever read_image raises.
     """
     return dict(each_image(folder))
 
@@ -78,7 +78,8 @@ def each_image(folder: str | os.PathLike[str]) -> Iterator[tuple[str, np.ndarray
     """The names and images of `read_folder`, one at a time: a folder of large ones need not fit into the memory."""
     path = Path(folder)
     if not path.is_dir():
-        raise FileError(f"{folder}: there is no such folder")
+        found = "a file, expected a folder of images" if path.exists() else "there is no such folder"
+        raise FileError(f"{folder}: {found}")
     files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
     if not files:
         raise FileError(f"{folder}: the folder has no images, expected files that end in {', '.join(SUFFIXES)}")

@@ -106,6 +106,9 @@ def test_folders_without_images(tmp_path):
         read_folder(tmp_path)
     with pytest.raises(FileError, match="there is no such folder"):
         read_folder(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="a file, expected a folder of images"):
+        read_folder(tmp_path / "file")
 
 
 def test_the_photographs():

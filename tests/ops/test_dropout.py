@@ -70,3 +70,8 @@ def test_rate_out_of_range(rate):
 def test_integers_are_an_error():
     with pytest.raises(TypeError, match=r"^dropout: .*int64"):
         dropout(np.ones(3, np.int64), 0.5, np.random.default_rng(0))
+
+
+def test_a_seed_is_no_generator():
+    with pytest.raises(TypeError, match=r"^dropout: rng is 0, expected a numpy\.random\.Generator$"):
+        dropout(np.ones(3), 0.5, 0)

@@ -63,7 +63,7 @@ _kept: dict[tuple[int, tuple[int, ...]], _Kept] = {}
 
 
 def packed(weight: np.ndarray, order: Order) -> np.ndarray:
-    """The numbers of an array of filters: [output phase][filter block][channel, tap][filter in block], for each size."""
+    """The numbers of an array of filters for each size of blocks: [output phase][block][channel, tap][filter in it]."""
     key = id(weight), order.steps
     flat = writable(weight).reshape(-1)
     bits = flat.view(f"u{flat.itemsize}")
