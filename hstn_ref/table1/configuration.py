@@ -17,7 +17,7 @@
     options = { preset = "small" }
     training = { epochs = 12 }
 
-Three files come with the package: "paper", the recipe of section 4.1; "short", one of 18 to 26 epochs; "ablation",
+Three files come with the package: "paper", the recipe of section 4.1; "short", one of 18 to 28 epochs; "ablation",
 HSTN with other weights and norms of the penalty (7) and without its first stage, reduced.
 """
 
