@@ -8,7 +8,7 @@
     pairs = 1600            to train with in an epoch; an eighth each to validate and to test
 
     [data.deformation]      how the pairs are made, hstn_ref/data/deformations.py
-    rotation = 20.0
+    rotation = 45.0
 
     [training]              for every network
     [options]               of every network
@@ -20,7 +20,7 @@
     model = "hstn"
     localisation_from = "affine_stn"
 
-Two files come with the package: "short", about two hours of one core, and "paper", the recipe of section 4.
+Two files come with the package: "short", an hour and a half of one core, and "paper", the recipe of section 4.
 """
 
 from __future__ import annotations
