@@ -65,19 +65,22 @@ def correlate_tile_and_finish(
 ):  # fmt: skip
     """The same, but sets y[y_at + f * y_plane + targets[m + j] + lane] to max(sum + plus[k + f], floor).
 
-    A NaN stays a NaN.
+    A NaN stays a NaN. Where `floor` is None, to the sum alone.
     """
-    i64, real = types.int64, x.dtype
+    i64, unbounded = types.int64, isinstance(floor, types.NoneType)
+    floor = floor if unbounded else x.dtype
     signature = types.void(
-        y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, targets, plus, i64, real, i64, bits, filters, most
+        y, i64, i64, x, starts, i64, taps, i64, i64, w, i64, targets, plus, i64, floor, i64, bits, filters, most
     )
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, sig, args, x.dtype, bits.literal_value)
-        targets_, plus_, floor_ = emit.pointer(11), emit.pointer(12), emit.broadcast(args[14])
+        targets_, plus_ = emit.pointer(11), emit.pointer(12)
+        floor_ = None if unbounded else emit.broadcast(args[14])
 
         def finish(f, total):
-            return emit.at_least(builder.fadd(total, emit.broadcast(emit.number(plus_, args[13], f))), floor_)
+            total = builder.fadd(total, emit.broadcast(emit.number(plus_, args[13], f)))
+            return total if unbounded else emit.at_least(total, floor_)
 
         def correlation(V):
             _emit_correlation(emit, args, filters.literal_value, V, targets_, finish)

@@ -77,14 +77,22 @@ def prepare(case: Case, mode: str) -> Callable[[], None]:
             optimiser.step()
 
         return step
-    x, weight, bias, gy = layer_arrays(case)
+    *arrays, gy = layer_arrays(case)
+    variables = _variables(case, *arrays)
     if case.kind == "forward":
 
         def forward() -> None:
-            _apply(case, Tensor(x), Tensor(weight), Tensor(bias))
+            with no_grad():
+                _apply(case, *variables)
 
         return forward
-    return lambda: _apply(case, *_variables(case, x, weight, bias)).backward(gy)
+
+    def both() -> None:
+        for variable in variables:
+            variable.grad = None
+        _apply(case, *variables).backward(gy)
+
+    return both
 
 
 def values(case: Case, dtype: str) -> list[np.ndarray]:

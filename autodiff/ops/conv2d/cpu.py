@@ -115,11 +115,11 @@ def _correlation(x, weight, bias, recipe, rectify):
     y = np.empty(shape, x.dtype)
     packed = filters.packed(weight, order)
     bias = np.zeros(shape[1], x.dtype) if bias is None else writable(bias)
-    floor = x.dtype.type(0 if rectify else -np.inf)
     x, x_shape, x_step = images_of(x)
     if direct:
-        mix_channels(y, x, x_shape, x_step, packed, bias, floor)
+        mix_channels(y, x, x_shape, x_step, packed, bias, x.dtype.type(0) if rectify else None)
     else:
+        floor = x.dtype.type(0 if rectify else -np.inf)
         correlate = _finish if plan.targets.size else _correlate if order.blocks[0] == FILTERS else _correlate_few
         correlate(y, x, x_shape, x_step, packed, bias, floor, plan)
     return y

@@ -22,41 +22,33 @@ MANY = 16  # images from which it pays to compute the last pixel apart
 
 
 def mix_channels(y, x, x_shape, x_step, weight, bias, floor):
-    """y = max(weight x + bias, floor) for every pixel.
+    """y = max(weight x + bias, floor) for every pixel; with floor None, for which it is faster, weight x + bias.
 
     `weight` has the filters in blocks for the tiles, and once more as a matrix (C, K): in one block of all.
     """
-    starts, taps = _places(x_shape, x.itemsize)
-    vectors, apart = _division(x_shape, len(bias), x.itemsize)
-    half = weight.size // 2
-    weight, matrix = weight[:half], weight[half:]
-    _mix(y.reshape(len(y), -1), x, x_step, weight, matrix, bias, floor, starts[:vectors], taps, apart)
+    _mix(y.reshape(len(y), -1), x, x_step, weight, bias, floor, *_division(x_shape, len(bias), x.itemsize))
 
 
 @lru_cache(maxsize=64)
-def _places(x_shape, itemsize):
-    """Where the vectors and the channels of an image begin. The last vector may overlap the one before."""
-    _, C, H, W = x_shape
-    lanes = BYTES // itemsize
-    return np.array([*range(0, H * W - lanes, lanes), H * W - lanes]), np.arange(C) * H * W
-
-
 def _division(x_shape, K, itemsize):
-    """How many vectors of pixels are computed, and how many pixels after them.
+    """Where the vectors and the channels of an image begin, and how many pixels are left to be computed apart.
 
     A square of an odd number is one more than a multiple of 8: a vector for the last pixel would mostly repeat others.
-    With few images it would take longer to bring the filters into their order.
+    With few images it would take longer to bring the filters into their order: then the last vector overlaps the one
+    before.
     """
-    N, _, H, W = x_shape
+    N, C, H, W = x_shape
     lanes = BYTES // itemsize
-    vectors, rest = divmod(H * W, lanes)
-    few = N >= MANY and K % lanes == 0 and 8 * rest <= lanes
-    return (vectors, rest) if few else (vectors + (rest > 0), 0)
+    rest = H * W % lanes
+    apart = rest if N >= MANY and K % lanes == 0 and 8 * rest <= lanes else 0
+    last = H * W - apart - lanes
+    return np.array([*range(0, last, lanes), last]), np.arange(C) * H * W, apart
 
 
 @njit(parallel=True, cache=True)
-def _mix(y, x, x_step, weight, matrix, bias, floor, starts, taps, apart):
+def _mix(y, x, x_step, weight, bias, floor, starts, taps, apart):
     N, K, C, plane = y.shape[0], bias.size, taps.size, y.shape[1] // bias.size
+    weight, matrix = weight[: weight.size // 2], weight[weight.size // 2 :]
     images = BLOCK if apart else 1
     for group in prange((N + images - 1) // images):
         first = np.int64(group) * images  # prange counts in unsigned ints
@@ -68,7 +60,9 @@ def _mix(y, x, x_step, weight, matrix, bias, floor, starts, taps, apart):
             for p in range(apart):
                 for k in range(K):
                     total = sums[p, (n - first) * K + k] + bias[k]
-                    y[n, k * plane + plane - apart + p] = floor if total < floor else total
+                    if floor is not None and total < floor:
+                        total = floor
+                    y[n, k * plane + plane - apart + p] = total
 
 
 @njit(cache=True)
