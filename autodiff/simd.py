@@ -65,7 +65,7 @@ def correlate_tile_and_finish(
 ):  # fmt: skip
     """The same, but sets y[y_at + f * y_plane + targets[m + j] + lane] to max(sum + plus[k + f], floor).
 
-    A NaN stays a NaN. Where `floor` is None, to the sum alone.
+    A NaN stays a NaN. With `floor` None there is no maximum.
     """
     i64, unbounded = types.int64, isinstance(floor, types.NoneType)
     floor = floor if unbounded else x.dtype

@@ -20,7 +20,7 @@
     model = "hstn"
     localisation_from = "affine_stn"
 
-Two files come with the package: "short", an hour and a half of one core, and "paper", the recipe of section 4.
+Two files come with the package: "short", an hour of one core, and "paper", the recipe of section 4.
 """
 
 from __future__ import annotations
