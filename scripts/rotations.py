@@ -25,7 +25,7 @@ from hstn_ref.plots import save_figure
 from hstn_ref.table2 import configuration, report, running
 
 ROOT = Path(__file__).resolve().parents[1]
-ROTATIONS = (20.0, 45.0, 60.0, 90.0)  # degrees
+ROTATIONS = (20.0, 45.0, 60.0)  # degrees
 COLOURS = {
     "none": "#b8bcc2",
     "sift_flow": "#f2b46d",
