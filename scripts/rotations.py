@@ -26,12 +26,13 @@ from hstn_ref.table2 import configuration, report, running
 
 ROOT = Path(__file__).resolve().parents[1]
 ROTATIONS = (20.0, 45.0, 60.0)  # degrees
+NAME = 1.6  # grey levels that a name takes in the figure
 COLOURS = {
-    "none": "#b8bcc2",
-    "sift_flow": "#f2b46d",
+    "none": "#9aa0a8",
+    "sift_flow": "#d9a441",
     "brox": "#e8843c",
     "ldof": "#b5541a",
-    "affine_stn": "#9ecae9",
+    "affine_stn": "#72aede",
     "c_stn_4": "#4c78a8",
     "hstn": "#c2272d",
     "brox_tuned": "#7f8f6a",
@@ -58,15 +59,25 @@ def errors(facts: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def draw(found: dict[str, dict[str, dict[str, float]]]) -> Figure:
     """image_epe of every row over the rotation; each line has its name at its end."""
-    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
     axes = figure.subplots()
+    last, ends = list(found)[-1], dict[str, float]()
     for row, colour in COLOURS.items():
         angles = [angle for angle in found if row in found[angle]]
         values = [found[angle][row]["image_epe_75"] for angle in angles]
         axes.plot([float(angle) for angle in angles], values, "o-", color=colour, markersize=3, linewidth=1.5)
-        if angles:
-            place = (float(angles[-1]), values[-1])
-            axes.annotate(report.TITLES[row], place, (6, 0), textcoords="offset points", va="center", color=colour)
+        if row in found[last]:
+            ends[row] = values[-1]
+    height = -NAME
+    for row in sorted(ends, key=ends.__getitem__):  # names whose lines end close together are moved up
+        height = max(ends[row], height + NAME)
+        axes.annotate(
+            *(report.TITLES[row], (float(last), height), (6, 0)),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=COLOURS[row],
+        )
     axes.set(xlabel="largest rotation, degrees", ylabel="image_epe, grey levels", ylim=(0, None))
     axes.set_xticks([float(angle) for angle in found])
     axes.spines[["top", "right"]].set_visible(False)
